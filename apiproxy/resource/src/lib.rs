@@ -1,0 +1,1 @@
+//! What each built-in kind adds to the schema table: defaults, strategies, validation, printed columns.

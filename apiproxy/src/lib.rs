@@ -1,0 +1,1 @@
+//! Serves the Kubernetes API of every tenant in one process.

@@ -1,0 +1,1 @@
+//! Ordered, revisioned store of many tenants, its cache of wire-ready objects, and watches.

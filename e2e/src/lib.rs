@@ -1,0 +1,1 @@
+//! Promises kept against real Kubernetes: harness, scenarios, tidy.

@@ -1,0 +1,1 @@
+//! Keeps tenants and their objects in step with the host cluster.

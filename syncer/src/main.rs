@@ -1,0 +1,3 @@
+//! Keeps tenants and their objects in step with the host cluster.
+
+fn main() {}

@@ -1,0 +1,28 @@
+//! Reserved label and annotation keys. Everything under `rowhouse.dev/` belongs to Rowhouse; tenants cannot set it on
+//! host objects.
+
+/// Suffix domain of all reserved keys.
+pub const RESERVED_DOMAIN: &str = "rowhouse.dev";
+/// Label on every host object and host namespace: the tenant's id.
+pub const TENANT: &str = "rowhouse.dev/tenant";
+/// Label on every namespaced host object: the virtual namespace.
+pub const NAMESPACE: &str = "rowhouse.dev/namespace";
+/// Label on every host object the syncer owns; its value is [`MANAGER`]. One host watch per kind selects on it.
+pub const MANAGED_BY: &str = "rowhouse.dev/managed-by";
+/// Value of [`MANAGED_BY`], and the field manager of every host write.
+pub const MANAGER: &str = "rowhouse";
+/// Annotation on every host object: the virtual name (labels are too short for it).
+pub const NAME_ANNOTATION: &str = "rowhouse.dev/name";
+/// Annotation on every host object: the virtual namespace.
+pub const NAMESPACE_ANNOTATION: &str = "rowhouse.dev/namespace";
+/// Annotation on every host object: the uid of the virtual object. Identity; names are never trusted.
+pub const UID_ANNOTATION: &str = "rowhouse.dev/uid";
+/// Annotation on host namespaces: the tenant's name.
+pub const TENANT_NAME_ANNOTATION: &str = "rowhouse.dev/tenant-name";
+
+/// Whether a label or annotation key is reserved: `rowhouse.dev/…` or a subdomain of it.
+pub fn is_reserved(key: &str) -> bool {
+    key.split_once('/').is_some_and(|(domain, _)| {
+        domain.strip_suffix(RESERVED_DOMAIN).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
+}

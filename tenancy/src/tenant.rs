@@ -1,0 +1,169 @@
+//! The `Tenant` API of the host cluster.
+
+use std::collections::BTreeMap;
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Wanted state of one virtual cluster.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "rowhouse.dev",
+    version = "v1alpha1",
+    kind = "Tenant",
+    plural = "tenants",
+    shortname = "tnt",
+    category = "all",
+    status = "TenantStatus",
+    derive = "PartialEq",
+    printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
+    printcolumn = r#"{"name":"Endpoint","type":"string","jsonPath":".status.endpoint"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantSpec {
+    /// Who may use the tenant, beside the holder of its kubeconfig Secret.
+    #[serde(default)]
+    pub access: Access,
+    /// Hard limits of the tenant's host namespace, by ResourceQuota name (`pods`, `requests.cpu`, …).
+    #[serde(default)]
+    pub quota: BTreeMap<String, String>,
+    /// Default requests and limits of containers that name none.
+    #[serde(default)]
+    pub limits: ContainerLimits,
+    /// Walls around the tenant's pods.
+    #[serde(default)]
+    pub isolation: Isolation,
+}
+
+/// Who may use a tenant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// User names with cluster-admin rights inside the tenant.
+    #[serde(default)]
+    pub admin_users: Vec<String>,
+    /// Group names with cluster-admin rights inside the tenant.
+    #[serde(default)]
+    pub admin_groups: Vec<String>,
+}
+
+/// Defaults for containers, applied by a LimitRange of the host namespace.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerLimits {
+    /// Default limits, by resource name.
+    #[serde(default)]
+    pub default: BTreeMap<String, String>,
+    /// Default requests, by resource name.
+    #[serde(default)]
+    pub default_request: BTreeMap<String, String>,
+}
+
+/// Walls around the tenant's pods on the host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Isolation {
+    /// Pod security level enforced on the host namespace.
+    #[serde(default)]
+    pub pod_security: PodSecurity,
+    /// Network policy of the host namespace.
+    #[serde(default)]
+    pub network: NetworkIsolation,
+    /// Added to every pod's node selector; the tenant cannot override it.
+    #[serde(default)]
+    pub node_selector: BTreeMap<String, String>,
+    /// Runtime class of every pod that names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_class_name: Option<String>,
+}
+
+/// Pod security standard (upstream: Pod Security Standards).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PodSecurity {
+    /// No restriction.
+    Privileged,
+    /// Prevents known privilege escalations.
+    #[default]
+    Baseline,
+    /// Current hardening best practice.
+    Restricted,
+}
+
+/// Network isolation of a tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum NetworkIsolation {
+    /// Pods reach pods of the same tenant, DNS, the tenant's API and the world outside the cluster; nothing else.
+    #[default]
+    DefaultDeny,
+    /// No policy is made.
+    None,
+}
+
+/// Observed state of one virtual cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantStatus {
+    /// One word for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// Tenant id, see [`crate::TenantId`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// URL of the tenant's API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Namespace of the host that holds the tenant's pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_namespace: Option<String>,
+    /// Where the admin kubeconfig is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubeconfig_secret_ref: Option<SecretRef>,
+    /// Details, in the usual Kubernetes form.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+}
+
+/// Phase of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// Being made.
+    Pending,
+    /// Served.
+    Ready,
+    /// Being taken apart.
+    Terminating,
+    /// Cannot be made; the conditions say why.
+    Failed,
+}
+
+/// Reference to a Secret of the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretRef {
+    /// Name of the Secret.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+}
+
+/// A condition in the form of `metav1.Condition`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Kind of condition, CamelCase.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Machine-readable reason, CamelCase.
+    pub reason: String,
+    /// Text for people.
+    pub message: String,
+    /// RFC 3339 time of the last change of `status`.
+    pub last_transition_time: String,
+    /// `metadata.generation` this condition was computed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}

@@ -1,0 +1,3 @@
+//! The command line of Rowhouse, and the lab: control plane and pretend host in one process.
+
+fn main() {}
