@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use schema::field::Error;
 use serde_json::{Value, json};
 
-use crate::json::{at, child, drop_field, int, object, put, same, take_over};
+use crate::json::{at, child, dig, drop_field, int, object, put, same, take_over};
 use crate::meta::{self, NameRule};
 use crate::{Errors, kinds};
 
@@ -164,7 +164,7 @@ impl Strategy {
         (self.prepare_update)(new, old);
         let changed = match self.generation {
             Generation::Unset | Generation::Own => false,
-            Generation::On(fields) => fields.iter().any(|field| !crate::json::same_at(new, old, field)),
+            Generation::On(fields) => fields.iter().any(|field| !same(dig(new, field), dig(old, field))),
             Generation::OnAll => self.differs(new, old),
         };
         if changed {
