@@ -1,0 +1,1 @@
+//! Server-side apply: merging configurations of several managers, with ownership of fields.
