@@ -1,1 +1,36 @@
 //! Promises kept against real Kubernetes: harness, scenarios, tidy.
+//!
+//! ```text
+//!   Scenario ─► Host (etcd, kube-apiserver, controller-manager, scheduler, kwok nodes)   real, on loopback
+//!        │        ▲
+//!        │        │ kubeconfig
+//!        ├─► Rowhouse (`tenantctl up --kubeconfig host`), `tenantctl create …`
+//!        │        │ kubeconfig of a tenant
+//!        ╰─► Kubectl (the harness' own, same release as the host)
+//! ```
+//! Everything runs as child processes with their own directories and ports, and dies with the value that holds it.
+//! The only wait is [`eventually`].
+
+#![allow(clippy::panic, reason = "the harness is test code: it reports failures as tests do")]
+
+mod assets;
+mod command;
+mod eventually;
+mod host;
+mod kubeconfig;
+mod kubectl;
+mod kwok;
+mod pki;
+mod port;
+mod process;
+mod rowhouse;
+mod scenario;
+
+pub use assets::Assets;
+pub use command::Output;
+pub use eventually::{PATIENCE, eventually, never_within};
+pub use host::Host;
+pub use kubectl::Kubectl;
+pub use process::Process;
+pub use rowhouse::Rowhouse;
+pub use scenario::Scenario;

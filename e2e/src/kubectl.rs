@@ -1,0 +1,67 @@
+//! Runs the harness' own kubectl: the release of the host, whatever is on the PATH.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Assets, Output, command};
+
+/// kubectl with one kubeconfig and a home directory of its own (caches, plugins).
+#[derive(Clone, Debug)]
+pub struct Kubectl {
+    binary: PathBuf,
+    kubeconfig: PathBuf,
+    home: PathBuf,
+}
+
+impl Kubectl {
+    /// kubectl for a kubeconfig. `home` keeps its discovery cache; two scenarios never share one.
+    pub fn new(assets: &Assets, kubeconfig: &Path, home: &Path) -> Self {
+        Self { binary: assets.path("kubectl"), kubeconfig: kubeconfig.to_owned(), home: home.to_owned() }
+    }
+
+    /// Runs with arguments separated by white space.
+    pub fn run(&self, arguments: &str) -> Output {
+        self.args(&arguments.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// Runs with arguments as they are.
+    pub fn args(&self, arguments: &[&str]) -> Output {
+        command::run(self.command(arguments), "")
+    }
+
+    /// Runs with `input` on standard input (`-f -`).
+    pub fn input(&self, arguments: &str, input: &str) -> Output {
+        command::run(self.command(&arguments.split_whitespace().collect::<Vec<_>>()), input)
+    }
+
+    /// Runs `kubectl edit` with an editor that is a shell command; `$1` is the file.
+    pub fn edit(&self, arguments: &str, editor: &str) -> Output {
+        let script = self.home.join("editor");
+        std::fs::write(&script, format!("#!/bin/sh\n{editor}\n")).expect("the home directory is writable");
+        let mut command = self.command(&[&["edit"], &*arguments.split_whitespace().collect::<Vec<_>>()].concat());
+        command.env("EDITOR", format!("sh {}", script.display()));
+        command::run(command, "")
+    }
+
+    /// The command itself, for callers that keep it running.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("HOME", &self.home)
+            .env_remove("KUBECTL_EXTERNAL_DIFF")
+            .current_dir(&self.home);
+        command
+    }
+
+    /// Program, for [`crate::Process`].
+    pub fn program(&self) -> &Path {
+        &self.binary
+    }
+
+    /// The kubeconfig it uses.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+}

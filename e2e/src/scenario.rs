@@ -1,0 +1,91 @@
+//! What every scenario has: a name, places for data and logs, a host.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::{Assets, Host, Kubectl, Rowhouse};
+
+/// Host namespaces of the tenants that scenarios create; their pods have logs of their own.
+const TENANTS: [&str; 2] = ["rowhouse-acme", "rowhouse-umbrella"];
+
+/// One scenario. Dropped, everything it started is gone; logs stay in `target/e2e/<name>/`.
+pub struct Scenario {
+    /// The control plane under test.
+    pub rowhouse: Rowhouse,
+    /// The host cluster.
+    pub host: Host,
+    assets: Assets,
+    logs: PathBuf,
+    directory: TempDir,
+}
+
+impl Scenario {
+    /// Starts a host and Rowhouse against it.
+    ///
+    /// # Panics
+    /// When either does not become ready.
+    pub fn start(name: &str) -> Self {
+        let assets = Assets::locate();
+        let logs = log_directory(name);
+        let directory = TempDir::with_prefix(format!("rowhouse-{name}-")).expect("a temporary directory");
+        let host = Host::start(&assets, directory.path(), &logs, &TENANTS);
+        let rowhouse = Rowhouse::start(host.kubeconfig(), directory.path(), &logs);
+        Self { rowhouse, host, assets, logs, directory }
+    }
+
+    /// Creates a tenant with `tenantctl create` and returns kubectl with the kubeconfig that `tenantctl kubeconfig`
+    /// prints.
+    ///
+    /// # Panics
+    /// When the tenant does not become ready.
+    pub fn tenant(&self, name: &str) -> Kubectl {
+        self.rowhouse.tenantctl(&format!("create {name}")).ok();
+        self.tenant_kubectl(name)
+    }
+
+    /// kubectl for a tenant that exists.
+    ///
+    /// # Panics
+    /// When `tenantctl kubeconfig` fails.
+    pub fn tenant_kubectl(&self, name: &str) -> Kubectl {
+        let home = self.directory.path().join(format!("home-{name}"));
+        std::fs::create_dir_all(&home).expect("the temporary directory is writable");
+        let path = home.join("kubeconfig");
+        let text = self.rowhouse.tenantctl(&format!("kubeconfig {name}")).ok();
+        std::fs::write(&path, text).expect("the temporary directory is writable");
+        Kubectl::new(&self.assets, &path, &home)
+    }
+
+    /// kubectl with another kubeconfig, given as text.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn kubectl_with(&self, name: &str, kubeconfig: &str) -> Kubectl {
+        let home = self.directory.path().join(format!("home-{name}"));
+        std::fs::create_dir_all(&home).expect("the temporary directory is writable");
+        let path = home.join("kubeconfig");
+        std::fs::write(&path, kubeconfig).expect("the temporary directory is writable");
+        Kubectl::new(&self.assets, &path, &home)
+    }
+
+    /// A directory for files of this scenario.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Where logs go.
+    pub fn logs(&self) -> &Path {
+        &self.logs
+    }
+}
+
+fn log_directory(name: &str) -> PathBuf {
+    let target = Rowhouse::target_directory();
+    let path = target.join("e2e").join(name);
+    if path.exists() {
+        std::fs::remove_dir_all(&path).expect("old logs can be removed");
+    }
+    std::fs::create_dir_all(&path).expect("the target directory is writable");
+    path
+}
