@@ -69,8 +69,7 @@ impl Error {
     pub fn not_supported(field: impl Into<String>, value: impl Into<Value>, supported: &[&str]) -> Self {
         let mut sorted: Vec<String> = supported.iter().map(|s| go_quote(s)).collect();
         sorted.sort();
-        let detail =
-            if sorted.is_empty() { String::new() } else { format!("supported values: {}", sorted.join(", ")) };
+        let detail = if sorted.is_empty() { String::new() } else { format!("supported values: {}", sorted.join(", ")) };
         Self::new(ErrorKind::NotSupported, field, value.into(), detail)
     }
     /// `Too long`.
@@ -113,10 +112,8 @@ impl Error {
             ErrorKind::TooMany => "Too many",
             ErrorKind::Internal => "Internal error",
         };
-        let shows_value = !matches!(
-            self.kind,
-            ErrorKind::Required | ErrorKind::Forbidden | ErrorKind::TooLong | ErrorKind::Internal
-        );
+        let shows_value =
+            !matches!(self.kind, ErrorKind::Required | ErrorKind::Forbidden | ErrorKind::TooLong | ErrorKind::Internal);
         let mut text = words.to_owned();
         if shows_value {
             text.push_str(": ");

@@ -8,9 +8,20 @@
 //!   decode ─► conform (types, unknown fields) ─► default ─► validate         one Node walk for every kind
 //! ```
 
+pub mod conform;
+pub mod crd;
+pub mod decode;
+pub mod defaults;
 pub mod field;
+pub mod jsonpath;
+pub mod name;
 mod node;
+mod normalise;
+pub mod prune;
+pub mod quantity;
 mod resource;
+pub mod scalar;
+pub mod selector;
 
 pub use node::*;
 pub use resource::*;
