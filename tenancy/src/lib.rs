@@ -5,6 +5,7 @@
 //!                      ╰─►  TenantName ─►  host names    rowhouse-<tenant> / <name>-<namespace>-<hash>
 //! ```
 
+mod crd;
 pub mod fleet;
 pub mod host;
 mod id;
@@ -14,7 +15,8 @@ pub mod route;
 mod side;
 mod tenant;
 
+pub use crd::tenant_crd;
 pub use id::{TenantId, TenantIdError};
-pub use name::{TenantName, TenantNameError};
+pub use name::{MAX_TENANT_NAME, TenantName, TenantNameError};
 pub use side::{Host, Virtual};
 pub use tenant::*;

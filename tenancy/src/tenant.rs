@@ -74,9 +74,37 @@ pub struct Isolation {
     /// Added to every pod's node selector; the tenant cannot override it.
     #[serde(default)]
     pub node_selector: BTreeMap<String, String>,
-    /// Runtime class of every pod that names none.
+    /// Runtime class of every pod; pods that name another one are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime_class_name: Option<String>,
+    /// Tolerations of every pod. The tenant's own pass only for taints of the node lifecycle (`node.kubernetes.io/*`).
+    #[serde(default)]
+    pub tolerations: Vec<Toleration>,
+    /// Annotation keys of the tenant's objects that pass to the host although they steer its components: exact keys, or
+    /// a prefix followed by `*`.
+    #[serde(default)]
+    pub allowed_annotations: Vec<String>,
+}
+
+/// A toleration, in the form of `core/v1`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Toleration {
+    /// Taint key; none tolerates every key, with the operator `Exists`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// `Equal` (the default) or `Exists`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// Taint value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Taint effect; none tolerates every effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<String>,
+    /// How long a `NoExecute` taint is tolerated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toleration_seconds: Option<i64>,
 }
 
 /// Pod security standard (upstream: Pod Security Standards).

@@ -1,0 +1,197 @@
+//! Pods.
+//!
+//! | # | tenant | host | plan |
+//! |---|---|---|---|
+//! | 1 | – | – | nothing |
+//! | 2 | – | being deleted | nothing: it goes by itself |
+//! | 3 | – | there | delete the host pod, after a live read |
+//! | 4 | being deleted | – | finish: delete the virtual pod with grace 0 |
+//! | 5 | finished | – | nothing: the record stays |
+//! | 6 | bound by us | – | the host has lost the pod: delete the virtual pod, as of a lost node |
+//! | 7 | bound by the tenant | – | refuse |
+//! | 8 | there | – | without an address of the tenant's API: wait |
+//! | 9 | there | – | translate: companion, create; or refuse |
+//! | 10 | there | twin of another uid | delete the host pod, after a live read |
+//! | 11 | being deleted | there | delete the host pod with the tenant's grace; report |
+//! | 12 | being deleted | being deleted, slower | delete the host pod with the shorter grace; report |
+//! | 13 | there | being deleted | delete the virtual pod with the host's grace; report |
+//! | 14 | there | there | update what differs, gates, binding, status, companion |
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tenancy::{Host, Virtual};
+
+use super::{Action, DeleteHost, Plan, Proof};
+use crate::json;
+use crate::pair::{Pair, Sides};
+use crate::side::{Key, twin_uid, uid};
+use crate::translate::names::Names;
+use crate::translate::pod::{self, Observed, ServiceLink};
+use crate::translate::{Place, Refused, applied};
+
+/// How long to wait for the tenant's API Service before looking again; its arrival wakes the pod earlier.
+const API_WAIT: Duration = Duration::from_secs(10);
+const HOST_LOST: &str = "the pod was removed from the node it ran on";
+
+/// Decides about a pod. `services` gives the tenant's services in the pod's namespace; it is asked only when needed.
+pub fn plan(place: &Place, key: &Key, pair: &Pair, services: &dyn Fn() -> Vec<ServiceLink>) -> Plan {
+    match pair.sides() {
+        Sides::Neither => Vec::new(),
+        Sides::HostOnly(host) if json::is_deleting(&host.0) => Vec::new(),
+        Sides::HostOnly(host) => vec![delete_gone(host)],
+        Sides::VirtualOnly(own) => virtual_only(place, key, own, services),
+        Sides::Both(own, host) if uid(&own.0) != twin_uid(host) => {
+            if json::is_deleting(&host.0) { Vec::new() } else { vec![delete_gone(host)] }
+        }
+        Sides::Both(own, host) => both(place, key, own, host, services),
+    }
+}
+
+fn delete_gone(host: &Host<Value>) -> Action {
+    let proof = Proof::Gone(twin_uid(host).to_owned());
+    Action::DeleteHost(DeleteHost { uid: uid(&host.0).to_owned(), grace: None, proof })
+}
+
+fn virtual_only(
+    place: &Place,
+    key: &Key,
+    own: &Virtual<Value>,
+    services: &dyn Fn() -> Vec<ServiceLink>,
+) -> Plan {
+    let Virtual(pod) = own;
+    let own_uid = uid(pod).to_owned();
+    if json::is_deleting(pod) {
+        let ended = grace(pod) == Some(0);
+        let finish = Action::DeleteVirtual { uid: own_uid, grace: 0, because: None };
+        return if ended { Vec::new() } else { vec![finish] };
+    }
+    if matches!(json::text(pod, "/status/phase"), "Succeeded" | "Failed") {
+        return Vec::new();
+    }
+    if !json::text(pod, "/spec/nodeName").is_empty() {
+        return vec![if is_scheduled(pod) {
+            Action::DeleteVirtual { uid: own_uid, grace: 0, because: Some(HOST_LOST) }
+        } else {
+            Action::Refuse(Refused::new("spec.nodeName", "nodes are chosen by the host's scheduler"))
+        }];
+    }
+    if place.service_ip.is_none() {
+        return vec![Action::Wait { after: API_WAIT, until: "the address of the tenant's API" }];
+    }
+    match pod::to_host(place, key.identity(&own_uid), own, &services()) {
+        Err(refused) => vec![Action::Refuse(refused)],
+        Ok(made) => {
+            let mut plan = Vec::new();
+            if !made.companion.is_empty() {
+                plan.push(Action::Companion { uid: own_uid, companion: made.companion });
+            }
+            plan.push(Action::Create(made.object));
+            plan.extend(made.notes.into_iter().map(Action::Note));
+            plan
+        }
+    }
+}
+
+/// Whether the pod was scheduled by the host: binding sets the condition, a `nodeName` written by hand does not.
+fn is_scheduled(pod: &Value) -> bool {
+    json::items(pod, "/status/conditions")
+        .iter()
+        .any(|one| json::text(one, "/type") == "PodScheduled" && json::text(one, "/status") == "True")
+}
+
+fn grace(object: &Value) -> Option<i64> {
+    object.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64)
+}
+
+fn both(
+    place: &Place,
+    key: &Key,
+    own: &Virtual<Value>,
+    host: &Host<Value>,
+    services: &dyn Fn() -> Vec<ServiceLink>,
+) -> Plan {
+    let own_uid = uid(&own.0).to_owned();
+    let names = Names::of_pod(place, key.identity(&own_uid), &own.0);
+    let (own_going, host_going) = (json::is_deleting(&own.0), json::is_deleting(&host.0));
+    let mut plan = Vec::new();
+    let mut observed = Observed::Yes;
+    match (own_going, host_going) {
+        (true, false) => plan.push(delete(host, grace(&own.0))),
+        (true, true) if grace(&own.0) < grace(&host.0) => plan.push(delete(host, grace(&own.0))),
+        (true, true) => {}
+        (false, true) => {
+            let grace = grace(&host.0).unwrap_or(0);
+            let because = Some("the host is removing the pod from its node");
+            plan.push(Action::DeleteVirtual { uid: own_uid, grace, because });
+        }
+        (false, false) => match pod::to_host(place, key.identity(&own_uid), own, &services()) {
+            Err(refused) => {
+                observed = Observed::No;
+                plan.push(Action::Refuse(refused));
+            }
+            Ok(now) => {
+                if !now.companion.is_empty() {
+                    plan.push(Action::Companion { uid: own_uid, companion: now.companion });
+                }
+                if let Some(update) = difference(&now.object, host) {
+                    observed = Observed::No;
+                    plan.push(Action::Update(update));
+                }
+                plan.extend(gates(own, host));
+            }
+        },
+    }
+    plan.extend(bind(own, host));
+    let status = pod::status_to_virtual(own, host, &names, observed);
+    if !own_status_is(own, &status) {
+        plan.push(Action::ReportStatus(status));
+    }
+    plan
+}
+
+fn delete(host: &Host<Value>, grace: Option<i64>) -> Action {
+    Action::DeleteHost(DeleteHost { uid: uid(&host.0).to_owned(), grace, proof: Proof::Deleting })
+}
+
+/// What to apply to the host pod, if it is not what is there.
+fn difference(now: &Host<Value>, host: &Host<Value>) -> Option<Host<Value>> {
+    let Some(applied) = applied::applied(host) else {
+        // Nothing is known of what was applied: the metadata is safe to apply, the spec is not.
+        let mut metadata = now.clone();
+        if let Some(fields) = metadata.0.as_object_mut() {
+            fields.remove("spec");
+        }
+        return Some(metadata);
+    };
+    let update = pod::update(now, &applied, host);
+    (update != applied).then_some(update)
+}
+
+fn gates(own: &Virtual<Value>, host: &Host<Value>) -> Option<Action> {
+    let wanted = pod::gate_conditions(own);
+    let there = json::items(&host.0, "/status/conditions");
+    let is_there = |condition: &Value| {
+        there.iter().any(|one| one.get("type") == condition.get("type") && one.get("status") == condition.get("status"))
+    };
+    (!wanted.iter().all(is_there)).then_some(Action::SetGates(wanted))
+}
+
+fn bind(own: &Virtual<Value>, host: &Host<Value>) -> Option<Action> {
+    let (bound, node) = (json::text(&own.0, "/spec/nodeName"), json::text(&host.0, "/spec/nodeName"));
+    if node.is_empty() || node == bound {
+        None
+    } else if bound.is_empty() {
+        Some(Action::Bind { node: node.to_owned() })
+    } else {
+        let why = format!("bound to {bound:?} inside the cluster, but the host's scheduler has chosen {node:?}");
+        Some(Action::Refuse(Refused::new("spec.nodeName", &why)))
+    }
+}
+
+fn own_status_is(own: &Virtual<Value>, status: &Virtual<Value>) -> bool {
+    own.0.get("status").is_some_and(|there| *there == status.0)
+}
+
+#[cfg(test)]
+mod tests;

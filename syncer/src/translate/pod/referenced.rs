@@ -1,0 +1,52 @@
+//! Which ConfigMaps and Secrets a pod refers to.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::shapes::POD_SPEC;
+use crate::translate::rules::{Handler, Rule, Shape};
+
+/// Names of the ConfigMaps and Secrets of a pod's namespace that the pod refers to, found by the same table that
+/// translates them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Referenced {
+    /// ConfigMaps.
+    pub config_maps: BTreeSet<String>,
+    /// Secrets.
+    pub secrets: BTreeSet<String>,
+}
+
+impl Referenced {
+    /// What a pod refers to, whether or not it can be translated.
+    pub fn by(pod: &Value) -> Self {
+        let mut found = Self::default();
+        if let Some(spec) = pod.get("spec") {
+            found.collect(&POD_SPEC, spec);
+        }
+        found
+    }
+
+    fn collect(&mut self, shape: &Shape, value: &Value) {
+        match value {
+            Value::Array(items) => items.iter().for_each(|item| self.collect(shape, item)),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    match shape.rule(name) {
+                        Some(Rule::Into(inner) | Rule::Rewrite(_, Some(inner), _)) => self.collect(inner, value),
+                        Some(Rule::Rewrite(Handler::ConfigMap, ..)) => Self::insert(&mut self.config_maps, value),
+                        Some(Rule::Rewrite(Handler::Secret, ..)) => Self::insert(&mut self.secrets, value),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn insert(names: &mut BTreeSet<String>, value: &Value) {
+        if let Some(name) = value.as_str().filter(|name| !name.is_empty()) {
+            names.insert(name.to_owned());
+        }
+    }
+}

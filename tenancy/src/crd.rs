@@ -1,0 +1,143 @@
+//! The CustomResourceDefinition of `Tenant`: derived from the Rust type, with the rules a derive cannot express.
+
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+
+use crate::{MAX_TENANT_NAME, Tenant};
+
+/// Quantity text (`100m`, `2Gi`), as `resource.Quantity` reads it.
+const QUANTITY: &str = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$";
+
+/// The complete definition, ready to apply: schema with defaults, validation rules, printer columns, status.
+pub fn tenant_crd() -> Value {
+    let mut crd = serde_json::to_value(Tenant::crd()).unwrap_or(Value::Null);
+    let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") else { return crd };
+    schema["x-kubernetes-validations"] = json!([
+        {
+            "rule": format!("self.metadata.name.size() <= {MAX_TENANT_NAME}"),
+            "message": format!("a tenant's name has at most {MAX_TENANT_NAME} characters"),
+            "fieldPath": ".metadata.name",
+        },
+        {
+            "rule": "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+            "message": "a tenant's name consists of lower case letters, digits and '-'",
+            "fieldPath": ".metadata.name",
+        },
+    ]);
+    if let Some(fields) = schema.as_object_mut() {
+        // A Tenant without a spec is one with all defaults.
+        fields.remove("required");
+    }
+    let spec = &mut schema["properties"]["spec"];
+    spec["default"] = json!({});
+    for map in ["/quota", "/limits/default", "/limits/defaultRequest"] {
+        limit(spec, map, "additionalProperties", json!({ "pattern": QUANTITY, "maxLength": 64 }));
+        limit(spec, map, "", json!({ "maxProperties": 128 }));
+    }
+    for list in ["/access/adminUsers", "/access/adminGroups", "/isolation/allowedAnnotations"] {
+        limit(spec, list, "items", json!({ "minLength": 1, "maxLength": 316 }));
+        limit(spec, list, "", json!({ "maxItems": 256, "x-kubernetes-list-type": "set" }));
+    }
+    let reserved = json!([{
+        "rule": "!self.exists(name, name.startsWith('system:'))",
+        "message": "identities of the system cannot be given away",
+    }]);
+    for list in ["/access/adminUsers", "/access/adminGroups"] {
+        limit(spec, list, "", json!({ "x-kubernetes-validations": reserved }));
+    }
+    limit(spec, "/isolation/nodeSelector", "", json!({ "maxProperties": 64 }));
+    limit(spec, "/isolation/tolerations", "", json!({ "maxItems": 64 }));
+    limit(spec, "/isolation/tolerations", "items/properties/operator", json!({ "enum": ["Equal", "Exists"] }));
+    let effects = json!({ "enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"] });
+    limit(spec, "/isolation/tolerations", "items/properties/effect", effects);
+    let status = &mut schema["properties"]["status"];
+    limit(status, "/conditions", "", json!({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] }));
+    crd
+}
+
+/// Adds facts to the schema of the field at `path` (property names), or to what lies `below` it.
+fn limit(schema: &mut Value, path: &str, below: &str, facts: Value) {
+    let mut pointer: String = path.split('/').skip(1).flat_map(|name| ["/properties/", name]).collect();
+    if !below.is_empty() {
+        pointer.push('/');
+        pointer.push_str(below);
+    }
+    if let (Some(Value::Object(place)), Value::Object(facts)) = (schema.pointer_mut(&pointer), facts) {
+        place.extend(facts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> Value {
+        tenant_crd().pointer("/spec/versions/0/schema/openAPIV3Schema").unwrap().clone()
+    }
+
+    fn at<'a>(schema: &'a Value, pointer: &str) -> &'a Value {
+        schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer} missing in {schema:#}"))
+    }
+
+    #[test]
+    fn names_and_columns() {
+        let crd = tenant_crd();
+        assert_eq!(crd["metadata"]["name"], "tenants.rowhouse.dev");
+        assert_eq!(crd["spec"]["scope"], "Cluster");
+        assert_eq!(crd["spec"]["versions"][0]["subresources"], json!({ "status": {} }));
+        let columns = crd["spec"]["versions"][0]["additionalPrinterColumns"].as_array().unwrap();
+        let names: Vec<_> = columns.iter().map(|column| column["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["Phase", "Endpoint", "Age"]);
+    }
+
+    #[test]
+    fn every_limit_has_found_its_place() {
+        let schema = schema();
+        let spec = "/properties/spec/properties";
+        for (pointer, expected) in [
+            ("/x-kubernetes-validations/0/rule".to_owned(), json!("self.metadata.name.size() <= 54")),
+            (format!("{spec}/quota/additionalProperties/pattern"), json!(QUANTITY)),
+            (format!("{spec}/limits/properties/default/additionalProperties/pattern"), json!(QUANTITY)),
+            (format!("{spec}/limits/properties/defaultRequest/maxProperties"), json!(128)),
+            (format!("{spec}/access/properties/adminUsers/x-kubernetes-list-type"), json!("set")),
+            (format!("{spec}/access/properties/adminGroups/items/minLength"), json!(1)),
+            (format!("{spec}/isolation/properties/allowedAnnotations/maxItems"), json!(256)),
+            (format!("{spec}/isolation/properties/tolerations/items/properties/operator/enum/1"), json!("Exists")),
+            (format!("{spec}/isolation/properties/tolerations/items/properties/effect/enum/2"), json!("NoExecute")),
+            ("/properties/status/properties/conditions/x-kubernetes-list-map-keys/0".to_owned(), json!("type")),
+        ] {
+            assert_eq!(at(&schema, &pointer), &expected, "{pointer}");
+        }
+        assert!(schema.get("required").is_none());
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_type() {
+        let schema = schema();
+        let spec = at(&schema, "/properties/spec");
+        assert_eq!(at(spec, "/default"), &json!({}));
+        assert_eq!(at(spec, "/properties/isolation/properties/podSecurity/default"), "baseline");
+        assert_eq!(at(spec, "/properties/isolation/properties/network/default"), "DefaultDeny");
+        let whole: crate::TenantSpec = serde_json::from_value(json!({})).unwrap();
+        assert_eq!(whole, crate::TenantSpec::default());
+    }
+
+    /// What upstream demands of a structural schema: every property typed, no forbidden junctors at the top.
+    #[test]
+    fn the_schema_is_structural() {
+        fn walk(schema: &Value, path: &str) {
+            assert!(schema.get("type").is_some() || schema.get("x-kubernetes-int-or-string").is_some(), "{path}: {schema}");
+            for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+                if !(path.is_empty() && name == "metadata") {
+                    walk(property, &format!("{path}.{name}"));
+                }
+            }
+            for inner in ["items", "additionalProperties"] {
+                if let Some(inner) = schema.get(inner).filter(|inner| inner.is_object()) {
+                    walk(inner, &format!("{path}[]"));
+                }
+            }
+        }
+        walk(&schema(), "");
+    }
+}
