@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 pub use changes::{Change, Changes};
-pub use raw::{Controller, Raw};
+pub use raw::{Controller, ManagedFields, Raw};
 
 use changes::Pending;
 use index::Index;
@@ -50,6 +50,8 @@ pub struct Selector {
     pub fields: Option<String>,
     /// How the initial list is fetched.
     pub initial: InitialList,
+    /// Whether `metadata.managedFields` is stored.
+    pub managed_fields: ManagedFields,
 }
 
 type Handler = Box<dyn Fn(&Change) -> Interest + Send>;
@@ -66,6 +68,7 @@ struct Shared {
     streams: Mutex<Vec<Weak<Pending>>>,
     synced: watch::Sender<bool>,
     prune: Option<Prune>,
+    managed_fields: ManagedFields,
 }
 
 /// One kind's objects of all tenants: raw JSON and a small index, fed by one watch with back-off, resumed or listed
@@ -99,6 +102,7 @@ impl Informer {
             streams: Mutex::default(),
             synced: watch::Sender::new(false),
             prune,
+            managed_fields: selector.managed_fields,
         });
         let mut config = match selector.initial {
             InitialList::Streamed => watcher::Config::default().streaming_lists(),
@@ -221,12 +225,16 @@ impl Shared {
     }
 
     fn apply(&self, raw: Raw) {
+        let raw = match self.managed_fields {
+            ManagedFields::Drop => raw.stripped(),
+            ManagedFields::Keep => raw,
+        };
         let raw = match self.prune {
             None => raw,
             Some(prune) => {
                 let mut value = raw.value();
                 prune(&mut value);
-                Raw::from_value(&value).unwrap_or(raw)
+                Raw::kept(&value).unwrap_or(raw)
             }
         };
         if !raw.name().is_empty() {

@@ -85,15 +85,19 @@ pub fn uid(object: &Value) -> &str {
 
 /// Uid of the virtual object a host object is the twin of.
 pub fn twin_uid(object: &Host<Value>) -> &str {
-    object.0.pointer("/metadata/annotations").and_then(|all| all.get(labels::UID_ANNOTATION)?.as_str()).unwrap_or_default()
+    object
+        .0
+        .pointer("/metadata/annotations")
+        .and_then(|all| all.get(labels::UID_ANNOTATION)?.as_str())
+        .unwrap_or_default()
 }
 
 /// A virtual object as the tenant sees it: the fleet namespace becomes the virtual one.
 pub fn unfleet(mut object: Value) -> Virtual<Value> {
-    if let Some(namespace) = object.pointer_mut("/metadata/namespace") {
-        if let Some((_, own)) = namespace.as_str().and_then(fleet::split) {
-            *namespace = Value::String(own.to_owned());
-        }
+    if let Some(namespace) = object.pointer_mut("/metadata/namespace")
+        && let Some((_, own)) = namespace.as_str().and_then(fleet::split)
+    {
+        *namespace = Value::String(own.to_owned());
     }
     Virtual(object)
 }

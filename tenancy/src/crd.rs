@@ -51,7 +51,12 @@ pub fn tenant_crd() -> Value {
     let effects = json!({ "enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"] });
     limit(spec, "/isolation/tolerations", "items/properties/effect", effects);
     let status = &mut schema["properties"]["status"];
-    limit(status, "/conditions", "", json!({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] }));
+    limit(
+        status,
+        "/conditions",
+        "",
+        json!({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] }),
+    );
     crd
 }
 
@@ -126,7 +131,10 @@ mod tests {
     #[test]
     fn the_schema_is_structural() {
         fn walk(schema: &Value, path: &str) {
-            assert!(schema.get("type").is_some() || schema.get("x-kubernetes-int-or-string").is_some(), "{path}: {schema}");
+            assert!(
+                schema.get("type").is_some() || schema.get("x-kubernetes-int-or-string").is_some(),
+                "{path}: {schema}"
+            );
             for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
                 if !(path.is_empty() && name == "metadata") {
                     walk(property, &format!("{path}.{name}"));

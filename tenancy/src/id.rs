@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Length of a tenant id in characters; 50 bits.
-pub const TENANT_ID_LEN: usize = 10;
+pub(crate) const TENANT_ID_LEN: usize = 10;
 
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 

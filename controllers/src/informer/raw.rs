@@ -26,6 +26,16 @@ pub struct Controller {
     pub uid: Box<str>,
 }
 
+/// Whether an informer keeps `metadata.managedFields`, which often are a third of an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ManagedFields {
+    /// They are not stored.
+    #[default]
+    Drop,
+    /// They are stored: somebody compares what it has applied.
+    Keep,
+}
+
 /// One object: its JSON text (without `managedFields`) and a small index. About 6 KiB for a typical pod.
 #[derive(Clone, Debug)]
 pub struct Raw {
@@ -84,6 +94,26 @@ impl Raw {
     }
 
     fn from_json(json: Box<RawValue>) -> Result<Self, serde_json::Error> {
+        Self::take(json, ManagedFields::Drop)
+    }
+
+    /// An object from a value, with its `managedFields`. Errors: metadata of the wrong types.
+    pub(super) fn kept(value: &Value) -> Result<Self, serde_json::Error> {
+        Self::take(serde_json::value::to_raw_value(value)?, ManagedFields::Keep)
+    }
+
+    /// The same object without `managedFields`.
+    pub(super) fn stripped(self) -> Self {
+        if !self.json.get().contains("\"managedFields\"") {
+            return self;
+        }
+        match without_managed_fields(&self.json) {
+            Ok(json) => Self { json, ..self },
+            Err(_) => self,
+        }
+    }
+
+    fn take(json: Box<RawValue>, managed_fields: ManagedFields) -> Result<Self, serde_json::Error> {
         let Head { metadata: meta } = serde_json::from_str(json.get())?;
         let controller = meta.owner_references.unwrap_or_default().into_iter().find(|r| r.controller == Some(true));
         Ok(Self {
@@ -94,7 +124,10 @@ impl Raw {
             controller: controller
                 .map(|r| Box::new(Controller { api_version: r.api_version, kind: r.kind, name: r.name, uid: r.uid })),
             deleting: meta.deletion_timestamp.is_some(),
-            json: if meta.managed_fields.is_some() { without_managed_fields(&json)? } else { json },
+            json: match (managed_fields, meta.managed_fields) {
+                (ManagedFields::Drop, Some(_)) => without_managed_fields(&json)?,
+                _ => json,
+            },
         })
     }
 
@@ -187,7 +220,7 @@ impl<'de> Deserialize<'de> for Incoming {
     /// a server that turns the order round gives a decoding error, not wrong data.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = Box::<RawValue>::deserialize(deserializer)?;
-        let raw = Raw::from_json(json).map_err(serde::de::Error::custom)?;
+        let raw = Raw::take(json, ManagedFields::Keep).map_err(serde::de::Error::custom)?;
         let meta = ObjectMeta { resource_version: Some(raw.resource_version.to_string()), ..ObjectMeta::default() };
         Ok(Self { meta, raw })
     }

@@ -77,13 +77,15 @@ mod tests {
     }
 
     fn twin(extra: &[(&str, Value)]) -> Host<Value> {
-        let Host(mut host) = to_host(&place(), key().identity("u1"), Kind::ConfigMap, &own(&json!({ "a": "b" }))).unwrap();
+        let Host(mut host) =
+            to_host(&place(), key().identity("u1"), Kind::ConfigMap, &own(&json!({ "a": "b" }))).unwrap();
         let all = |value: &Value| -> Value {
             Value::Object(value.as_object().unwrap().keys().map(|name| (format!("f:{name}"), json!({}))).collect())
         };
         let fields = json!({ "f:data": all(&host["data"]), "f:metadata": {
             "f:labels": all(&host["metadata"]["labels"]), "f:annotations": all(&host["metadata"]["annotations"]) } });
-        host["metadata"]["managedFields"] = json!([{ "manager": "rowhouse", "operation": "Apply", "fieldsV1": fields }]);
+        host["metadata"]["managedFields"] =
+            json!([{ "manager": "rowhouse", "operation": "Apply", "fieldsV1": fields }]);
         host["metadata"]["uid"] = json!("h1");
         for (pointer, value) in extra {
             *host.pointer_mut(pointer).unwrap() = value.clone();

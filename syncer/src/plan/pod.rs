@@ -42,7 +42,11 @@ pub fn plan(place: &Place, key: &Key, pair: &Pair, services: &dyn Fn() -> Vec<Se
         Sides::HostOnly(host) => vec![delete_gone(host)],
         Sides::VirtualOnly(own) => virtual_only(place, key, own, services),
         Sides::Both(own, host) if uid(&own.0) != twin_uid(host) => {
-            if json::is_deleting(&host.0) { Vec::new() } else { vec![delete_gone(host)] }
+            if json::is_deleting(&host.0) {
+                Vec::new()
+            } else {
+                vec![delete_gone(host)]
+            }
         }
         Sides::Both(own, host) => both(place, key, own, host, services),
     }
@@ -53,12 +57,7 @@ fn delete_gone(host: &Host<Value>) -> Action {
     Action::DeleteHost(DeleteHost { uid: uid(&host.0).to_owned(), grace: None, proof })
 }
 
-fn virtual_only(
-    place: &Place,
-    key: &Key,
-    own: &Virtual<Value>,
-    services: &dyn Fn() -> Vec<ServiceLink>,
-) -> Plan {
+fn virtual_only(place: &Place, key: &Key, own: &Virtual<Value>, services: &dyn Fn() -> Vec<ServiceLink>) -> Plan {
     let Virtual(pod) = own;
     let own_uid = uid(pod).to_owned();
     if json::is_deleting(pod) {

@@ -102,7 +102,8 @@ mod tests {
         };
         let fields = json!({ "f:spec": all(&host["spec"]), "f:metadata": {
             "f:labels": all(&host["metadata"]["labels"]), "f:annotations": all(&host["metadata"]["annotations"]) } });
-        host["metadata"]["managedFields"] = json!([{ "manager": "rowhouse", "operation": "Apply", "fieldsV1": fields }]);
+        host["metadata"]["managedFields"] =
+            json!([{ "manager": "rowhouse", "operation": "Apply", "fieldsV1": fields }]);
         host["metadata"]["uid"] = json!("h1");
         host["metadata"]["creationTimestamp"] = json!(BORN);
         host["status"] = json!({ "loadBalancer": {} });

@@ -61,7 +61,8 @@ fn from_list(items: &[Value], fields: &Map<String, Value>) -> Vec<Value> {
                     out.push(keyed(item, inner, key));
                     break;
                 }
-            } else if path.strip_prefix("v:").and_then(|value| serde_json::from_str(value).ok()).as_ref() == Some(item) {
+            } else if path.strip_prefix("v:").and_then(|value| serde_json::from_str(value).ok()).as_ref() == Some(item)
+            {
                 out.push(item.clone());
                 break;
             } else if path.strip_prefix("i:").and_then(|at| at.parse().ok()) == Some(index) {

@@ -59,7 +59,9 @@ pub fn to_host(place: &Place, who: Identity<'_>, kind: Kind, own: &Virtual<Value
     for (field, value) in own.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
         match field.as_str() {
             "apiVersion" | "kind" | "metadata" => {}
-            "type" if kind == Kind::Secret => drop(out.insert("type".into(), json!(host_type(json::text(own, "/type"))))),
+            "type" if kind == Kind::Secret => {
+                drop(out.insert("type".into(), json!(host_type(json::text(own, "/type")))));
+            }
             known if kind.fields().contains(&known) => drop(out.insert(field.clone(), value.clone())),
             other => return Err(Refused::new(other, "this field is not known here and cannot be translated")),
         }
@@ -108,7 +110,8 @@ mod tests {
         for kept in PASSIVE_TYPES {
             assert_eq!(host_type(kept), *kept);
         }
-        for other in ["bootstrap.kubernetes.io/token", "kubernetes.io/service-account-token", "helm.sh/release.v1", ""] {
+        for other in ["bootstrap.kubernetes.io/token", "kubernetes.io/service-account-token", "helm.sh/release.v1", ""]
+        {
             assert_eq!(host_type(other), "Opaque");
         }
     }

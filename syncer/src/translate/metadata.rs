@@ -70,7 +70,8 @@ pub fn twin(place: &Place, who: Identity<'_>, host_name: &Host<String>, own: &Va
     metadata.insert("name".into(), json!(host_name.0));
     metadata.insert("namespace".into(), json!(place.host_namespace));
     metadata.insert("labels".into(), Value::Object(host_labels(place, who, json::object(own, "/labels"))));
-    metadata.insert("annotations".into(), Value::Object(host_annotations(place, who, json::object(own, "/annotations"))));
+    metadata
+        .insert("annotations".into(), Value::Object(host_annotations(place, who, json::object(own, "/annotations"))));
     Value::Object(metadata)
 }
 
@@ -126,9 +127,9 @@ pub fn annotation_passes(key: &str, allowed: &[String]) -> bool {
         return false;
     }
     let Some((domain, _)) = lower.split_once('/') else { return true };
-    !STEERING_DOMAINS.iter().any(|steering| {
-        domain.strip_suffix(steering).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    })
+    !STEERING_DOMAINS
+        .iter()
+        .any(|steering| domain.strip_suffix(steering).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
 }
 
 /// The requirement every host selector carries: only this tenant, only this virtual namespace.

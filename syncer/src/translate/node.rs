@@ -59,7 +59,8 @@ pub fn to_virtual(place: &Place, node: &Host<Value>) -> Virtual<Value> {
     let conditions = conditions.filter(|one| CONDITIONS.contains(&json::text(one, "/type"))).map(condition).collect();
     status.insert("conditions".into(), Value::Array(conditions));
     let info = |field: &str| json::text(node, &format!("/status/nodeInfo/{field}")).to_owned();
-    let mut node_info: Map<String, Value> = INFO.iter().map(|field| ((*field).to_owned(), json!(info(field)))).collect();
+    let mut node_info: Map<String, Value> =
+        INFO.iter().map(|field| ((*field).to_owned(), json!(info(field)))).collect();
     node_info.extend(HIDDEN_INFO.iter().map(|field| ((*field).to_owned(), json!(""))));
     status.insert("nodeInfo".into(), Value::Object(node_info));
     Virtual(json!({
@@ -104,9 +105,15 @@ mod tests {
         let mut place = place();
         place.isolation.node_selector.insert("pool".into(), "tenants".into());
         let Virtual(own) = to_virtual(&place, &node());
-        assert_eq!(own["metadata"]["labels"], json!({ "kubernetes.io/hostname": "n1", "pool": "tenants", "rowhouse.dev/managed-by": "rowhouse" }));
+        assert_eq!(
+            own["metadata"]["labels"],
+            json!({ "kubernetes.io/hostname": "n1", "pool": "tenants", "rowhouse.dev/managed-by": "rowhouse" })
+        );
         assert_eq!(own["spec"], json!({ "taints": [{ "key": "a", "effect": "NoSchedule" }] }));
-        assert_eq!(own["status"]["conditions"], json!([{ "type": "Ready", "status": "True", "reason": "KubeletReady" }]));
+        assert_eq!(
+            own["status"]["conditions"],
+            json!([{ "type": "Ready", "status": "True", "reason": "KubeletReady" }])
+        );
         assert_eq!(own["status"]["nodeInfo"]["machineID"], "");
         assert_eq!(own["status"]["nodeInfo"]["kubeletVersion"], "v1.36.3");
         for hidden in ["secret/image", "10250", "aws:///", "10.0.0.0/24", "nodeid", "1234", "volumes"] {

@@ -2,9 +2,9 @@
 
 mod downward;
 mod environment;
-mod selectors;
 mod referenced;
 mod rewrite;
+mod selectors;
 pub mod shapes;
 mod status;
 #[cfg(test)]

@@ -34,7 +34,11 @@ pub static SERVICE_SPEC: Shape = Shape {
         ("publishNotReadyAddresses", Keep),
         (
             "selector",
-            Rewrite(Handler::ServiceSelector, None, "kept, plus the tenant and the virtual namespace as reserved labels"),
+            Rewrite(
+                Handler::ServiceSelector,
+                None,
+                "kept, plus the tenant and the virtual namespace as reserved labels",
+            ),
         ),
         ("sessionAffinity", Keep),
         ("sessionAffinityConfig", Into(&SESSION_AFFINITY)),

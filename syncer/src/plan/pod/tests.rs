@@ -96,7 +96,9 @@ fn row_8_waits_for_the_api_address() {
 fn row_9_creates_or_refuses() {
     assert!(matches!(&run(Some(own(&json!({}))), None)[..], [Action::Create(_)]));
     let token = json!({ "spec": { "volumes": [{ "name": "t", "projected": { "sources": [{ "serviceAccountToken": { "path": "t" } }] } }] } });
-    assert!(matches!(&run(Some(own(&token)), None)[..], [Action::Companion { uid, .. }, Action::Create(_)] if uid == "u1"));
+    assert!(
+        matches!(&run(Some(own(&token)), None)[..], [Action::Companion { uid, .. }, Action::Create(_)] if uid == "u1")
+    );
     let tolerant = json!({ "spec": { "tolerations": [{ "operator": "Exists" }] } });
     assert!(matches!(&run(Some(own(&tolerant)), None)[..], [Action::Create(_), Action::Note(_)]));
     let refused = run(Some(own(&json!({ "spec": { "schedulerName": "mine" } }))), None);
@@ -126,7 +128,10 @@ fn rows_11_and_12_pass_the_grace_to_the_host() {
 fn row_13_passes_an_eviction_to_the_tenant() {
     let pod = own(&json!({}));
     let plan = run(Some(pod.clone()), Some(twin(&pod, &going(12))));
-    assert!(matches!(&plan[..], [Action::DeleteVirtual { uid, grace: 12, because: Some(_) }] if uid == "u1"), "{plan:?}");
+    assert!(
+        matches!(&plan[..], [Action::DeleteVirtual { uid, grace: 12, because: Some(_) }] if uid == "u1"),
+        "{plan:?}"
+    );
 }
 
 #[test]
@@ -138,7 +143,9 @@ fn row_14_in_step_does_nothing() {
 #[test]
 fn row_14_updates_labels_and_images() {
     let host = twin(&own(&json!({})), &json!({}));
-    let changed = own(&json!({ "metadata": { "labels": { "new": "label" } }, "spec": { "containers": [{ "name": "c", "image": "i2" }] } }));
+    let changed = own(
+        &json!({ "metadata": { "labels": { "new": "label" } }, "spec": { "containers": [{ "name": "c", "image": "i2" }] } }),
+    );
     let plan = run(Some(changed), Some(host));
     let [Action::Update(Host(update))] = &plan[..] else { panic!("{plan:?}") };
     assert_eq!(update["metadata"]["labels"]["new"], "label");

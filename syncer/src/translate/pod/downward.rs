@@ -136,7 +136,9 @@ pub(super) fn split_files(
             None => from_host.push(file.clone()),
             Some(content) => {
                 let mut item = json!({ "key": companion.add_file(content), "path": json::text(file, "/path") });
-                if let (Some(item), Some(mode)) = (item.as_object_mut(), file.get("mode").filter(|mode| !mode.is_null())) {
+                if let (Some(item), Some(mode)) =
+                    (item.as_object_mut(), file.get("mode").filter(|mode| !mode.is_null()))
+                {
                     item.insert("mode".into(), mode.clone());
                 }
                 from_secret.push(item);

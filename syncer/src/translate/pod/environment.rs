@@ -53,7 +53,8 @@ impl ServiceLink {
         for (name, port, _) in self.ports.iter().filter(|(name, ..)| !name.is_empty()) {
             all.push((format!("{prefix}_SERVICE_PORT_{}", variable(name)), port.to_string()));
         }
-        let host = if self.cluster_ip.contains(':') { format!("[{}]", self.cluster_ip) } else { self.cluster_ip.clone() };
+        let host =
+            if self.cluster_ip.contains(':') { format!("[{}]", self.cluster_ip) } else { self.cluster_ip.clone() };
         for (index, (_, port, protocol)) in self.ports.iter().enumerate() {
             let url = format!("{}://{host}:{port}", protocol.to_ascii_lowercase());
             if index == 0 {

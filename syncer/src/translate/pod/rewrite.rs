@@ -83,11 +83,10 @@ impl<'a> PodRewriter<'a> {
     fn downward_sources(&mut self, value: &Value, at: &str) -> Result<Vec<Value>, Refused> {
         let files = json::items(value, "/items");
         let at = format!("{at}.items");
-        let (from_secret, from_host) =
-            downward::split_files(self.who, self.pod, files, &at, &mut self.companion)?;
+        let (from_secret, from_host) = downward::split_files(self.who, self.pod, files, &at, &mut self.companion)?;
         let mut sources = Vec::new();
         if !from_secret.is_empty() {
-            sources.push(self.from_companion(&from_secret));
+            sources.push(self.companion_source(&from_secret));
         }
         if !from_host.is_empty() {
             sources.push(json!({ "downwardAPI": { "items": from_host } }));
@@ -95,7 +94,7 @@ impl<'a> PodRewriter<'a> {
         Ok(sources)
     }
 
-    fn from_companion(&self, items: &[Value]) -> Value {
+    fn companion_source(&self, items: &[Value]) -> Value {
         json!({ "secret": { "name": companion_name(self.who), "items": items } })
     }
 
@@ -113,7 +112,7 @@ impl<'a> PodRewriter<'a> {
                         .unwrap_or(DEFAULT_TOKEN_SECONDS),
                 };
                 let key = self.companion.add_token(request);
-                sources.push(self.from_companion(&[json!({ "key": key, "path": json::text(token, "/path") })]));
+                sources.push(self.companion_source(&[json!({ "key": key, "path": json::text(token, "/path") })]));
             } else if let Some(files) = source.get("downwardAPI").filter(|files| !files.is_null()) {
                 sources.extend(self.downward_sources(files, &format!("{at}.downwardAPI"))?);
             } else {

@@ -62,7 +62,8 @@ fn open(selector: &Value, at: &str) -> Result<Map<String, Value>, Refused> {
     let Some(fields) = selector.as_object() else {
         return Err(Refused::new(at, "must be an object"));
     };
-    let by_label = fields.get("matchLabels").and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str);
+    let by_label =
+        fields.get("matchLabels").and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str);
     let expressions = fields.get("matchExpressions").and_then(Value::as_array).into_iter().flatten();
     let by_expression = expressions.filter_map(|one| one.get("key").and_then(Value::as_str));
     match by_label.chain(by_expression).find(|key| labels::is_reserved(key)) {

@@ -32,10 +32,7 @@ pub static POD_SPEC: Shape = Shape {
         ("imagePullSecrets", Into(&PULL_SECRET)),
         ("initContainers", Into(&CONTAINER)),
         ("nodeName", Ours("the host schedules; a pod bound by the tenant itself is refused")),
-        (
-            "nodeSelector",
-            Rewrite(H::NodeSelector, None, "kept, with the Tenant's isolation.nodeSelector laid over it"),
-        ),
+        ("nodeSelector", Rewrite(H::NodeSelector, None, "kept, with the Tenant's isolation.nodeSelector laid over it")),
         ("os", Into(&POD_OS)),
         ("overhead", Ours("left out: the host derives it from the runtime class")),
         ("preemptionPolicy", Ours("left out with the priority")),
@@ -134,7 +131,12 @@ static DOWNWARD_VOLUME: Shape = Shape {
 };
 static DOWNWARD_FILE: Shape = Shape {
     type_name: "core.v1.DownwardAPIVolumeFile",
-    fields: &[("fieldRef", Into(&FIELD_REF)), ("mode", Keep), ("path", Keep), ("resourceFieldRef", Into(&RESOURCE_REF))],
+    fields: &[
+        ("fieldRef", Into(&FIELD_REF)),
+        ("mode", Keep),
+        ("path", Keep),
+        ("resourceFieldRef", Into(&RESOURCE_REF)),
+    ],
 };
 static FIELD_REF: Shape =
     Shape { type_name: "core.v1.ObjectFieldSelector", fields: &[("apiVersion", Keep), ("fieldPath", Keep)] };
@@ -216,7 +218,11 @@ static ENV_VAR: Shape = Shape {
         ("value", Keep),
         (
             "valueFrom",
-            Rewrite(H::EnvSource, Some(&ENV_SOURCE), "virtual values written out; addresses and node name from the host"),
+            Rewrite(
+                H::EnvSource,
+                Some(&ENV_SOURCE),
+                "virtual values written out; addresses and node name from the host",
+            ),
         ),
     ],
 };
@@ -235,10 +241,8 @@ static CONFIG_MAP_KEY: Shape = Shape {
     type_name: "core.v1.ConfigMapKeySelector",
     fields: &[("key", Keep), ("name", CONFIG_MAP), ("optional", Keep)],
 };
-static SECRET_KEY: Shape = Shape {
-    type_name: "core.v1.SecretKeySelector",
-    fields: &[("key", Keep), ("name", SECRET), ("optional", Keep)],
-};
+static SECRET_KEY: Shape =
+    Shape { type_name: "core.v1.SecretKeySelector", fields: &[("key", Keep), ("name", SECRET), ("optional", Keep)] };
 static FILE_KEY: Shape = Shape {
     type_name: "core.v1.FileKeySelector",
     fields: &[("key", Keep), ("optional", Keep), ("path", Keep), ("volumeName", Keep)],
@@ -265,10 +269,8 @@ static RESIZE_POLICY: Shape =
     Shape { type_name: "core.v1.ContainerResizePolicy", fields: &[("resourceName", Keep), ("restartPolicy", Keep)] };
 static RESTART_RULE: Shape =
     Shape { type_name: "core.v1.ContainerRestartRule", fields: &[("action", Keep), ("exitCodes", Into(&EXIT_CODES))] };
-static EXIT_CODES: Shape = Shape {
-    type_name: "core.v1.ContainerRestartRuleOnExitCodes",
-    fields: &[("operator", Keep), ("values", Keep)],
-};
+static EXIT_CODES: Shape =
+    Shape { type_name: "core.v1.ContainerRestartRuleOnExitCodes", fields: &[("operator", Keep), ("values", Keep)] };
 static VOLUME_MOUNT: Shape = Shape {
     type_name: "core.v1.VolumeMount",
     fields: &[
@@ -302,13 +304,7 @@ static EXEC: Shape = Shape { type_name: "core.v1.ExecAction", fields: &[("comman
 static GRPC: Shape = Shape { type_name: "core.v1.GRPCAction", fields: &[("port", Keep), ("service", Keep)] };
 static HTTP_GET: Shape = Shape {
     type_name: "core.v1.HTTPGetAction",
-    fields: &[
-        ("host", Keep),
-        ("httpHeaders", Into(&HTTP_HEADER)),
-        ("path", Keep),
-        ("port", Keep),
-        ("scheme", Keep),
-    ],
+    fields: &[("host", Keep), ("httpHeaders", Into(&HTTP_HEADER)), ("path", Keep), ("port", Keep), ("scheme", Keep)],
 };
 static HTTP_HEADER: Shape = Shape { type_name: "core.v1.HTTPHeader", fields: &[("name", Keep), ("value", Keep)] };
 static TCP_SOCKET: Shape = Shape { type_name: "core.v1.TCPSocketAction", fields: &[("host", Keep), ("port", Keep)] };
@@ -397,8 +393,10 @@ static NODE_AFFINITY: Shape = Shape {
         ("requiredDuringSchedulingIgnoredDuringExecution", Into(&NODE_SELECTOR)),
     ],
 };
-static PREFERRED_NODE: Shape =
-    Shape { type_name: "core.v1.PreferredSchedulingTerm", fields: &[("preference", Into(&NODE_TERM)), ("weight", Keep)] };
+static PREFERRED_NODE: Shape = Shape {
+    type_name: "core.v1.PreferredSchedulingTerm",
+    fields: &[("preference", Into(&NODE_TERM)), ("weight", Keep)],
+};
 static NODE_SELECTOR: Shape =
     Shape { type_name: "core.v1.NodeSelector", fields: &[("nodeSelectorTerms", Into(&NODE_TERM))] };
 static NODE_TERM: Shape = Shape {

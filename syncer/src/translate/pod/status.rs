@@ -5,15 +5,18 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 use tenancy::{Host, Virtual};
 
+use super::super::Refused;
 use super::super::names::Names;
 use super::super::rules::Rule::{Into, Keep, Ours, Rewrite};
 use super::super::rules::{Handler, Outcome, Rewriter, Rule, Shape, Unknown, walk};
-use super::super::Refused;
 use crate::json;
 
 const TEXT: Rule = Rewrite(Handler::Text, None, "host names become virtual names");
-const STATUSES: Rule =
-    Rewrite(Handler::ContainerStatuses, Some(&CONTAINER_STATUS), "containers the tenant asked for; none that the host adds");
+const STATUSES: Rule = Rewrite(
+    Handler::ContainerStatuses,
+    Some(&CONTAINER_STATUS),
+    "containers the tenant asked for; none that the host adds",
+);
 const NO_DEVICES: &str = "left out: no resource claims yet";
 
 /// `status` of a pod, from the host to the tenant.
@@ -127,7 +130,12 @@ pub enum Observed {
 
 /// The status of the virtual pod: the host's by table, except what the tenant owns (conditions of its readiness gates,
 /// the quality of service class).
-pub fn status_to_virtual(own: &Virtual<Value>, host: &Host<Value>, names: &Names, observed: Observed) -> Virtual<Value> {
+pub fn status_to_virtual(
+    own: &Virtual<Value>,
+    host: &Host<Value>,
+    names: &Names,
+    observed: Observed,
+) -> Virtual<Value> {
     let (Virtual(own), Host(host)) = (own, host);
     let mut rewriter = StatusRewriter { names, containers: containers(own) };
     let status = host.get("status").unwrap_or(&Value::Null);

@@ -191,7 +191,9 @@ fn what_has_no_honest_translation_is_refused() {
         spec[field] = value;
         spec
     };
-    let term = |term: Value| with("affinity", json!({ "podAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [term] } }));
+    let term = |term: Value| {
+        with("affinity", json!({ "podAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [term] } }))
+    };
     let cases = [
         (volume(json!({ "persistentVolumeClaim": { "claimName": "x" } })), "spec.volumes[0].persistentVolumeClaim"),
         (volume(json!({ "ephemeral": {} })), "spec.volumes[0].ephemeral"),
@@ -200,19 +202,35 @@ fn what_has_no_honest_translation_is_refused() {
         (volume(json!({ "csi": { "driver": "d" } })), "spec.volumes[0].csi"),
         (volume(json!({ "gitRepo": { "repository": "r" } })), "spec.volumes[0].gitRepo"),
         (volume(json!({ "fromTheFuture": {} })), "spec.volumes[0].fromTheFuture"),
-        (volume(json!({ "projected": { "sources": [{ "clusterTrustBundle": { "path": "p" } }] } })), "spec.volumes[0].projected.sources[0].clusterTrustBundle"),
+        (
+            volume(json!({ "projected": { "sources": [{ "clusterTrustBundle": { "path": "p" } }] } })),
+            "spec.volumes[0].projected.sources[0].clusterTrustBundle",
+        ),
         (with("schedulerName", json!("mine")), "spec.schedulerName"),
         (with("resourceClaims", json!([{ "name": "gpu" }])), "spec.resourceClaims"),
         (with("fromTheFuture", json!(true)), "spec.fromTheFuture"),
         (with("containers", json!("text")), "spec.containers"),
         (container(json!({ "resources": { "claims": [{ "name": "gpu" }] } })), "spec.containers[0].resources.claims"),
-        (container(json!({ "securityContext": { "fromTheFuture": 1 } })), "spec.containers[0].securityContext.fromTheFuture"),
-        (term(json!({ "topologyKey": "k", "labelSelector": {}, "namespaceSelector": { "matchLabels": { "a": "b" } } })),
-            "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].namespaceSelector"),
-        (term(json!({ "topologyKey": "k", "labelSelector": { "matchLabels": { "rowhouse.dev/tenant": "other" } } })),
-            "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].labelSelector"),
-        (term(json!({ "topologyKey": "k", "labelSelector": { "matchExpressions": [{ "key": "rowhouse.dev/namespace", "operator": "Exists" }] } })),
-            "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].labelSelector"),
+        (
+            container(json!({ "securityContext": { "fromTheFuture": 1 } })),
+            "spec.containers[0].securityContext.fromTheFuture",
+        ),
+        (
+            term(
+                json!({ "topologyKey": "k", "labelSelector": {}, "namespaceSelector": { "matchLabels": { "a": "b" } } }),
+            ),
+            "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].namespaceSelector",
+        ),
+        (
+            term(json!({ "topologyKey": "k", "labelSelector": { "matchLabels": { "rowhouse.dev/tenant": "other" } } })),
+            "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].labelSelector",
+        ),
+        (
+            term(
+                json!({ "topologyKey": "k", "labelSelector": { "matchExpressions": [{ "key": "rowhouse.dev/namespace", "operator": "Exists" }] } }),
+            ),
+            "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].labelSelector",
+        ),
     ];
     for (spec, field) in cases {
         assert_eq!(translate(&spec).map(|_| ()).unwrap_err().field, field);
@@ -238,7 +256,16 @@ fn what_the_tenant_must_not_choose_is_left_out() {
         spec[field] = value;
     }
     let out = host_spec(&spec);
-    for field in ["serviceAccount", "priorityClassName", "priority", "preemptionPolicy", "overhead", "schedulerName", "nodeName", "resourceClaims"] {
+    for field in [
+        "serviceAccount",
+        "priorityClassName",
+        "priority",
+        "preemptionPolicy",
+        "overhead",
+        "schedulerName",
+        "nodeName",
+        "resourceClaims",
+    ] {
         assert_eq!(out.get(field), None, "{field}");
     }
     assert_eq!(out["serviceAccountName"], POD_ACCOUNT);
@@ -251,7 +278,11 @@ fn hostnames_are_virtual() {
         (json!({}), "web-0", json!({ "hostname": "web-0" })),
         (json!({ "hostname": "db", "subdomain": "dbs" }), "web-0", json!({ "hostname": "db" })),
         (json!({}), "web.example.com", json!({ "hostnameOverride": "web.example.com" })),
-        (json!({ "subdomain": "s", "setHostnameAsFQDN": true }), "web-0", json!({ "hostnameOverride": "web-0.s.shop.svc.cluster.local" })),
+        (
+            json!({ "subdomain": "s", "setHostnameAsFQDN": true }),
+            "web-0",
+            json!({ "hostnameOverride": "web-0.s.shop.svc.cluster.local" }),
+        ),
         (json!({ "hostnameOverride": "any" }), "web-0", json!({ "hostnameOverride": "any" })),
         (json!({ "hostNetwork": true }), "web-0", json!({})),
     ];
@@ -329,9 +360,12 @@ fn the_operators_isolation_is_laid_over() {
         { "key": "gpu", "operator": "Exists" }]);
     let out = to_host(&place, WHO, &pod(&spec), &[]).unwrap();
     assert_eq!(out.object.0["spec"]["nodeSelector"], json!({ "pool": "tenants", "disk": "ssd" }));
-    assert_eq!(out.object.0["spec"]["tolerations"], json!([
+    assert_eq!(
+        out.object.0["spec"]["tolerations"],
+        json!([
         { "key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5 },
-        { "key": "gpu", "operator": "Exists" }]));
+        { "key": "gpu", "operator": "Exists" }])
+    );
     assert_eq!(out.notes, ["2 toleration(s) left out: not allowed for this cluster"]);
     spec["runtimeClassName"] = json!("runc");
     assert_eq!(to_host(&place, WHO, &pod(&spec), &[]).unwrap_err().field, "spec.runtimeClassName");
@@ -349,7 +383,9 @@ fn service_links_are_those_of_the_virtual_namespace() {
         service("six", "fd00::1", json!([{ "port": 80 }])).unwrap(),
         service("kubernetes", "10.6.6.6", json!([{ "port": 443 }])).unwrap(),
     ];
-    let spec = container(json!({ "env": [{ "name": "MY_DB_PORT", "value": "mine" }, { "name": "URL", "value": "$(MY_DB_SERVICE_HOST)" }] }));
+    let spec = container(
+        json!({ "env": [{ "name": "MY_DB_PORT", "value": "mine" }, { "name": "URL", "value": "$(MY_DB_SERVICE_HOST)" }] }),
+    );
     let out = to_host(&place(), WHO, &pod(&spec), &links).unwrap().object.0;
     let env = out["spec"]["containers"][0]["env"].as_array().unwrap();
     let all: Vec<(&str, &str)> = env.iter().map(|one| (json::text(one, "/name"), json::text(one, "/value"))).collect();
@@ -416,16 +452,19 @@ fn status_in_virtual_names_and_by_ownership() {
         "initContainerStatuses": [{ "name": "injected-init" }]
     } }));
     let Virtual(status) = status_to_virtual(&Virtual(own.clone()), &host, &names, Observed::Yes);
-    assert_eq!(status, json!({
-        "phase": "Pending", "podIP": "10.1.1.1", "podIPs": [{ "ip": "10.1.1.1" }], "hostIP": "10.0.0.5", "qosClass": "BestEffort",
-        "observedGeneration": 4, "startTime": "2026-01-01T00:00:00Z",
-        "conditions": [
-            { "type": "Ready", "status": "False", "observedGeneration": 4, "message": "containers with unready status: [c proxy]" },
-            { "type": "lb/ready", "status": "True", "message": "mine" }],
-        "containerStatuses": [{ "name": "c", "ready": false, "restartCount": 0,
-            "state": { "waiting": { "reason": "CreateContainerConfigError", "message": "configmap \"conf\" not found in shop" } },
-            "volumeMounts": [{ "name": "v", "mountPath": "/v" }] }]
-    }));
+    assert_eq!(
+        status,
+        json!({
+            "phase": "Pending", "podIP": "10.1.1.1", "podIPs": [{ "ip": "10.1.1.1" }], "hostIP": "10.0.0.5", "qosClass": "BestEffort",
+            "observedGeneration": 4, "startTime": "2026-01-01T00:00:00Z",
+            "conditions": [
+                { "type": "Ready", "status": "False", "observedGeneration": 4, "message": "containers with unready status: [c proxy]" },
+                { "type": "lb/ready", "status": "True", "message": "mine" }],
+            "containerStatuses": [{ "name": "c", "ready": false, "restartCount": 0,
+                "state": { "waiting": { "reason": "CreateContainerConfigError", "message": "configmap \"conf\" not found in shop" } },
+                "volumeMounts": [{ "name": "v", "mountPath": "/v" }] }]
+        })
+    );
     let Virtual(behind) = status_to_virtual(&Virtual(own.clone()), &host, &names, Observed::No);
     assert_eq!(behind.get("observedGeneration"), None);
     assert_eq!(gate_conditions(&Virtual(own)), [json!({ "type": "lb/ready", "status": "True" })]);

@@ -29,7 +29,11 @@ fn selectors_carry_the_reserved_labels() {
 
 #[test]
 fn without_a_selector_none_is_made() {
-    for spec in [json!({ "clusterIP": "None" }), json!({ "selector": {} }), json!({ "type": "ExternalName", "externalName": "x" })] {
+    for spec in [
+        json!({ "clusterIP": "None" }),
+        json!({ "selector": {} }),
+        json!({ "type": "ExternalName", "externalName": "x" }),
+    ] {
         let Host(host) = to_host(&place(), WHO, &service(&spec)).unwrap();
         assert_eq!(host["spec"].get("selector"), None, "{spec}");
     }
@@ -56,8 +60,10 @@ fn addresses_come_back() {
         "status": { "loadBalancer": { "ingress": [{ "ip": "1.2.3.4", "fromTheFuture": 1 }] }, "fromTheFuture": 1 }
     }));
     assert_eq!(status_to_virtual(&host).0, json!({ "loadBalancer": { "ingress": [{ "ip": "1.2.3.4" }] } }));
-    let own = service(&json!({ "type": "NodePort", "clusterIP": "10.96.1.1", "clusterIPs": ["10.96.1.1"], "ipFamilies": ["IPv4"],
-        "ipFamilyPolicy": "SingleStack", "ports": [{ "port": 80, "protocol": "UDP" }, { "port": 80, "protocol": "TCP", "nodePort": 31000 }] }));
+    let own = service(
+        &json!({ "type": "NodePort", "clusterIP": "10.96.1.1", "clusterIPs": ["10.96.1.1"], "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack", "ports": [{ "port": 80, "protocol": "UDP" }, { "port": 80, "protocol": "TCP", "nodePort": 31000 }] }),
+    );
     assert_eq!(
         allocated(&own, &host).unwrap().0,
         json!({ "ports": [{ "port": 80, "protocol": "UDP", "nodePort": 31001 }, { "port": 80, "protocol": "TCP", "nodePort": 31000 }] })
