@@ -1,0 +1,9 @@
+//! One file per command.
+
+pub(crate) mod completion;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod get;
+pub(crate) mod kubeconfig;
+pub(crate) mod list;
+pub(crate) mod version;
