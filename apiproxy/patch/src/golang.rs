@@ -73,6 +73,47 @@ pub(crate) fn json_kind(value: &Value) -> &'static str {
     }
 }
 
+/// JSON as Go's encoder writes it: fields in order of their names, characters special to HTML escaped.
+pub(crate) fn json_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => {
+            let mut quoted = json_quote(text);
+            for (special, escaped) in [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026")] {
+                quoted = quoted.replace(special, escaped);
+            }
+            quoted.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(json_text).collect::<Vec<_>>().join(",")),
+        Value::Object(fields) => {
+            let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
+            fields.sort_by_key(|(name, _)| *name);
+            let fields: Vec<String> =
+                fields.iter().map(|(name, value)| format!("{}:{}", json_quote(name), json_text(value))).collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Text in quotes, as JSON.
+pub(crate) fn json_quote(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// A value inside upstream's wrapper for decoded JSON, as `%v` prints it.
+pub(crate) fn wrapped(value: &Value) -> String {
+    format!("&{{{}}}", plain(value))
+}
+
+/// The same as `%#v` prints it, for scalars.
+pub(crate) fn wrapped_syntax(value: &Value) -> String {
+    let inner = match value {
+        Value::String(text) => schema::field::go_quote(text),
+        other => plain(other),
+    };
+    format!("&value.valueUnstructured{{Value:{inner}}}")
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
