@@ -5,6 +5,7 @@ mod meta;
 mod structural;
 
 pub use compile::compile;
+pub(crate) use structural::limits_of;
 pub use structural::schema_of;
 
 use serde_json::Value;

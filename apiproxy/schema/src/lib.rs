@@ -22,6 +22,7 @@ pub mod quantity;
 mod resource;
 pub mod scalar;
 pub mod selector;
+pub mod validate;
 
 pub use node::*;
 pub use resource::*;

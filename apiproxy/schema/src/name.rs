@@ -11,6 +11,9 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
                          and must start and end with an alphanumeric character (e.g. 'example.com', regex used for \
                          validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL_1123: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and \
+                          must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex \
+                          used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
                           alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or \
                           'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
@@ -46,6 +49,18 @@ pub fn subdomain(text: &str) -> Vec<String> {
     }
     if !text.split('.').all(|part| framed(part, dns_byte)) {
         wrong.push(SUBDOMAIN.to_owned());
+    }
+    wrong
+}
+
+/// A DNS-1123 label: at most 63 bytes.
+pub fn label_1123(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > 63 {
+        wrong.push(too_long(63));
+    }
+    if !framed(text, dns_byte) {
+        wrong.push(LABEL_1123.to_owned());
     }
     wrong
 }

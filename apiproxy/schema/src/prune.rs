@@ -41,6 +41,9 @@ fn meta(
             for (name, value) in fields.iter_mut() {
                 let Some(child) = node.field(name) else { continue };
                 enter(path, name);
+                if resource && matches!(name.as_str(), "apiVersion" | "kind") && !value.is_string() {
+                    return Err(TypeMismatch::Text(format!("{path}: Invalid value: {value}: must be a string")));
+                }
                 if resource && name == "metadata" {
                     if !value.is_null() {
                         unknown.extend(conform(child, value)?.into_iter().map(|field| format!("{path}.{field}")));
