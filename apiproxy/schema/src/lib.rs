@@ -22,7 +22,9 @@ pub mod quantity;
 mod resource;
 pub mod scalar;
 pub mod selector;
+pub mod table;
 pub mod validate;
 
 pub use node::*;
 pub use resource::*;
+pub use table::Table;

@@ -148,6 +148,8 @@ pub struct GoField {
     pub pointer: bool,
     /// `omitempty`.
     pub omitempty: bool,
+    /// `omitzero`: a zero struct is left out too (`creationTimestamp`).
+    pub omitzero: bool,
     /// Embedded message the property sits in on the wire, when the Go struct is inlined in JSON: (number, type name).
     pub inlined: Vec<(u32, String)>,
     /// Name of the Go struct that declares the field (`DeploymentSpec`), for upstream's decoding errors.
