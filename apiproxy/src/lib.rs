@@ -1,1 +1,46 @@
 //! Serves the Kubernetes API of every tenant in one process.
+//!
+//! ```text
+//!  TcpStream
+//!   │ tls::server_config      Connection { entrance, server name, peer certificates }
+//!   │ serve::handle           Door       { tenant | fleet }
+//!   │ authn::authenticate     Caller     { user, groups, extra }                        401
+//!   │ request::parse          Request    Read | Write | Watch | Connect | NonResource   400 404 405
+//!   │ authz::authorize        Permit<K>                                                 403
+//!   ├─ read                   store ► bytes                                             410
+//!   ├─ write                  decode ► admission ► Admitted ► commit                    409 422
+//!   ├─ watch                  subscription ► events, bookmarks                          410
+//!   └─ connect                stream to the tenant's pod on the host
+//!   │ respond                 every error becomes a Status here
+//! ```
+
+pub mod config;
+pub mod tls;
+
+pub mod api;
+pub mod serve;
+pub mod server;
+
+pub mod authn;
+pub mod authz;
+pub mod request;
+
+pub mod admission;
+mod bootstrap;
+pub mod catalog;
+pub mod connect;
+mod lifecycle;
+mod read;
+mod select;
+mod watch;
+mod write;
+
+pub mod discovery;
+pub mod respond;
+pub mod routes;
+
+pub mod admin;
+mod front;
+
+pub use config::Config;
+pub use server::Server;

@@ -1,3 +1,3 @@
-//! Serves the Kubernetes API of every tenant in one process.
+//! The apiproxy process.
 
 fn main() {}

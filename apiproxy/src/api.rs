@@ -1,0 +1,60 @@
+//! What every request needs: the store, the tenants, the catalog, the way to the host.
+
+use std::sync::Arc;
+
+use store::Store;
+
+use crate::catalog::Catalog;
+use crate::routes::Routes;
+
+/// Shared state of the server. One per process (two when the lab runs beside it).
+pub struct Api {
+    /// All tenants' objects.
+    pub(crate) store: Store,
+    /// Tenants being served.
+    pub(crate) routes: Arc<Routes>,
+    /// Resources being served.
+    pub(crate) catalog: Catalog,
+    /// Where ClusterIPs come from.
+    pub(crate) services: crate::admission::services::Allocator,
+    /// Client of the host API, for streams to pods; None when there is no host behind this API.
+    pub(crate) host: Option<crate::connect::HostAccess>,
+    /// Compiled RBAC of the tenants in use.
+    pub(crate) rbac: crate::authz::rbac::Cache,
+    /// Counters and gauges.
+    pub(crate) metrics: crate::admin::Metrics,
+    /// Ends watches when the server drains.
+    pub(crate) draining: tokio_util::sync::CancellationToken,
+    fleet_token: String,
+}
+
+impl Api {
+    /// Shared state around a store.
+    pub(crate) fn new(
+        store: Store,
+        services: crate::admission::services::Allocator,
+        host: Option<crate::connect::HostAccess>,
+        fleet_token: String,
+    ) -> Self {
+        Self {
+            catalog: Catalog::new(store.clone()),
+            routes: Arc::default(),
+            rbac: crate::authz::rbac::Cache::default(),
+            metrics: crate::admin::Metrics::default(),
+            draining: tokio_util::sync::CancellationToken::new(),
+            services,
+            host,
+            fleet_token,
+            store,
+        }
+    }
+
+    /// Whether a bearer token is the operator's, compared in constant time.
+    pub(crate) fn fleet_token_matches(&self, token: Option<&str>) -> bool {
+        token.is_some_and(|token| {
+            !self.fleet_token.is_empty()
+                && aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), self.fleet_token.as_bytes())
+                    .is_ok()
+        })
+    }
+}

@@ -1,0 +1,23 @@
+//! What a server is started with.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::admission::services::Allocator;
+use crate::connect::HostAccess;
+
+/// Configuration of a [`crate::Server`].
+pub struct Config {
+    /// Directory of the embedded store; None keeps everything in memory, for tests.
+    pub data_dir: Option<PathBuf>,
+    /// Where ClusterIPs and node ports come from.
+    pub services: Allocator,
+    /// Who answers for pods (logs, exec …).
+    pub host: Option<HostAccess>,
+    /// Bearer token that opens the fleet view and the metrics over the network; empty: nobody.
+    pub fleet_token: String,
+    /// Names and addresses in the front's serving certificate, beside `localhost` and the loopback addresses.
+    pub names: Vec<String>,
+    /// Address on which tenants' dedicated ports are opened; None opens none.
+    pub tenant_listen: Option<IpAddr>,
+}

@@ -1,0 +1,104 @@
+//! Discovery, one document per group and version (upstream: `APIVersions`, `APIGroupList`, `APIGroup`,
+//! `APIResourceList`).
+
+use http::StatusCode;
+use schema::Resource;
+use serde_json::{Value, json};
+
+use super::{groups, resources};
+use crate::api::Api;
+use crate::request::Info;
+use crate::respond::{Accept, Answer, Error, Form, json as answer_json};
+
+/// Answers `/api…` and `/apis…`. Errors: 404 for groups and versions that are not served.
+pub(super) fn answer(api: &Api, info: &Info, path: &str, accept: Accept) -> Result<Answer, Error> {
+    let accept = Accept { form: Form::Object, ..accept };
+    let all = groups(&resources(api, info));
+    let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+    let document = match segments.as_slice() {
+        [] => {
+            let mut paths = vec!["/api".to_owned(), "/api/v1".to_owned(), "/apis".to_owned()];
+            for (group, versions) in all.iter().filter(|(group, _)| !group.is_empty()) {
+                paths.push(format!("/apis/{group}"));
+                paths.extend(versions.iter().map(|(version, _)| format!("/apis/{group}/{version}")));
+            }
+            paths.extend(["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(String::from));
+            json!({"paths": paths})
+        }
+        ["api"] => json!({
+            "kind": "APIVersions", "versions": ["v1"],
+            "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": ""}],
+        }),
+        ["apis"] => {
+            let groups: Vec<Value> = all
+                .iter()
+                .filter(|(group, _)| !group.is_empty())
+                .map(|(group, versions)| entry(group, versions))
+                .collect();
+            json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+        }
+        ["apis", group] => {
+            let (_, versions) = all.iter().find(|(name, _)| name == group).ok_or(Error::NoSuchPath)?;
+            let mut document = entry(group, versions);
+            document["kind"] = Value::from("APIGroup");
+            document["apiVersion"] = Value::from("v1");
+            document
+        }
+        ["api", version] => list("", version, &all)?,
+        ["apis", group, version] => list(group, version, &all)?,
+        _ => return Err(Error::NoSuchPath),
+    };
+    Ok(answer_json(accept, StatusCode::OK, &document))
+}
+
+type Versions = Vec<(String, Vec<std::sync::Arc<Resource>>)>;
+
+fn entry(group: &str, versions: &Versions) -> Value {
+    let named = |version: &str| json!({"groupVersion": format!("{group}/{version}"), "version": version});
+    let all: Vec<Value> = versions.iter().map(|(version, _)| named(version)).collect();
+    let preferred = versions.first().map(|(version, _)| named(version));
+    json!({"name": group, "versions": all, "preferredVersion": preferred})
+}
+
+fn list(group: &str, version: &str, all: &[(String, Versions)]) -> Result<Value, Error> {
+    let (_, versions) = all.iter().find(|(name, _)| name == group).ok_or(Error::NoSuchPath)?;
+    let (_, members) = versions.iter().find(|(name, _)| name == version).ok_or(Error::NoSuchPath)?;
+    let mut entries = Vec::new();
+    for resource in members {
+        let mut entry = json!({
+            "name": resource.plural, "singularName": resource.singular, "namespaced": resource.namespaced,
+            "kind": resource.kind, "verbs": resource.verbs,
+        });
+        if !resource.short_names.is_empty() {
+            entry["shortNames"] = json!(resource.short_names);
+        }
+        if !resource.categories.is_empty() {
+            entry["categories"] = json!(resource.categories);
+        }
+        if resource.storage_group == resource.group && resource.verbs.iter().any(|verb| verb == "list") {
+            entry["storageVersionHash"] = Value::from(storage_hash(resource));
+        }
+        entries.push(entry);
+        for sub in &resource.subresources {
+            let mut entry = json!({
+                "name": format!("{}/{}", resource.plural, sub.name), "singularName": "",
+                "namespaced": resource.namespaced, "kind": sub.kind, "verbs": sub.verbs,
+            });
+            if sub.group != resource.group || sub.version != resource.version {
+                entry["group"] = Value::from(sub.group.clone());
+                entry["version"] = Value::from(sub.version.clone());
+            }
+            entries.push(entry);
+        }
+    }
+    let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    Ok(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": entries}))
+}
+
+/// First eight bytes of the SHA-256 of `group/version/kind`, base64 (upstream: `discovery.StorageVersionHash`).
+fn storage_hash(resource: &Resource) -> String {
+    use base64::Engine as _;
+    use sha2::{Digest, Sha256};
+    let text = format!("{}/{}/{}", resource.storage_group, resource.storage_version, resource.kind);
+    base64::prelude::BASE64_STANDARD.encode(&Sha256::digest(text.as_bytes())[..8])
+}

@@ -1,0 +1,90 @@
+//! `/openapi/v2` and `/openapi/v3`, from the schema table and the tenant's definitions.
+//!
+//! Documents of built-in groups are the same for everybody and made once; those of custom groups are made when asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::request::Parts;
+use http::{HeaderValue, Response, StatusCode};
+use schema::Resource;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{groups, resources};
+use crate::api::Api;
+use crate::request::Info;
+use crate::respond::{Answer, Error, full};
+
+/// Answers a path below `/openapi`. Errors: 404, 406 for protobuf alone.
+pub(super) fn answer(api: &Api, info: &Info, parts: &Parts) -> Result<Answer, Error> {
+    let all = resources(api, info);
+    let path = info.path.trim_end_matches('/');
+    if path == "/openapi/v2" {
+        let custom = all.iter().any(|resource| resource.custom.is_some());
+        let make = || Bytes::from(json!(all.len()).to_string());
+        let document = if custom { make() } else { shared("v2", make) };
+        return Ok(document_answer(parts, document));
+    }
+    let groups = groups(&all);
+    if path == "/openapi/v3" {
+        let mut paths = serde_json::Map::new();
+        for (group, versions) in &groups {
+            for (version, members) in versions {
+                let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+                let hash = hex(&v3(&path, members));
+                paths.insert(path.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}")}));
+            }
+        }
+        return Ok(document_answer(parts, Bytes::from(json!({"paths": paths}).to_string())));
+    }
+    let wanted = path.strip_prefix("/openapi/v3/").ok_or(Error::NoSuchPath)?;
+    for (group, versions) in &groups {
+        for (version, members) in versions {
+            let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
+            if path == wanted {
+                return Ok(document_answer(parts, v3(&path, members)));
+            }
+        }
+    }
+    Err(Error::NoSuchPath)
+}
+
+fn v3(path: &str, members: &[Arc<Resource>]) -> Bytes {
+    let make = || Bytes::from(json!(members.len()).to_string());
+    if members.iter().any(|resource| resource.custom.is_some()) { make() } else { shared(path, make) }
+}
+
+/// A document that is the same for all tenants, made once.
+fn shared(key: &str, make: impl Fn() -> Bytes) -> Bytes {
+    static DOCUMENTS: OnceLock<Mutex<HashMap<String, Bytes>>> = OnceLock::new();
+    let documents = DOCUMENTS.get_or_init(Mutex::default);
+    if let Some(found) = documents.lock().unwrap_or_else(PoisonError::into_inner).get(key) {
+        return found.clone();
+    }
+    let document = make();
+    documents.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), document.clone());
+    document
+}
+
+fn hex(document: &Bytes) -> String {
+    Sha256::digest(document).iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+fn document_answer(parts: &Parts, document: Bytes) -> Answer {
+    let etag = format!("\"{}\"", hex(&document));
+    let known = parts.headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()) == Some(etag.as_str());
+    let mut answer = Response::new(full(if known { Bytes::new() } else { document }));
+    if known {
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(VARY, HeaderValue::from_static("Accept"));
+    if let Ok(value) = HeaderValue::from_str(&etag) {
+        headers.insert(ETAG, value);
+    }
+    answer
+}

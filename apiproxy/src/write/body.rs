@@ -1,0 +1,162 @@
+//! From the bytes of a body to an object of the kind the path names.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use schema::Resource;
+use schema::decode::{Media, decode};
+use serde_json::Value;
+use tenancy::{TenantId, fleet};
+
+use super::options::Validation;
+use crate::read::group_version;
+use crate::request::{Info, Realm};
+use crate::respond::{ACCEPTED, Error};
+
+/// A decoded object and what there is to warn about.
+pub(super) struct Decoded {
+    pub(super) value: Value,
+    pub(super) warnings: Vec<String>,
+}
+
+/// The media type of a body. Errors: 415.
+pub(super) fn media(headers: &HeaderMap) -> Result<Media, Error> {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("application/json");
+    match text.split(';').next().unwrap_or_default().trim() {
+        "" | "application/json" => Ok(Media::Json),
+        "application/yaml" | "application/x-yaml" | "text/yaml" => Ok(Media::Yaml),
+        _ => Err(Error::UnsupportedMediaType(ACCEPTED.to_owned())),
+    }
+}
+
+/// The tenant a write is for. In the fleet view the name of a new cluster-scoped object tells it.
+/// Errors: 400 when nothing does.
+pub(super) fn tenant(info: &Info, resource: &Resource, body: &Bytes) -> Result<TenantId, Error> {
+    if let Some(tenant) = info.tenant {
+        return Ok(tenant);
+    }
+    let nowhere = || Error::BadRequest("a write to the fleet view must name its tenant".to_owned());
+    if resource.namespaced || info.verb != "create" {
+        return Err(nowhere());
+    }
+    let decoded = decode(body, Media::Json).map_err(|error| Error::BadRequest(error.to_string()))?;
+    let metadata = &decoded.value["metadata"];
+    let name = metadata["name"].as_str().or_else(|| metadata["generateName"].as_str()).ok_or_else(nowhere)?;
+    let (tenant, _) = fleet::split(name).ok_or_else(nowhere)?;
+    if tenant == TenantId::SYSTEM { Err(nowhere()) } else { Ok(tenant) }
+}
+
+/// Decodes an object of the request's kind. Errors: 400 for what is no such object, with every unknown or duplicate
+/// field under strict validation.
+pub(super) fn object(
+    info: &Info,
+    resource: &Resource,
+    headers: &HeaderMap,
+    body: &Bytes,
+    validation: Validation,
+) -> Result<Decoded, Error> {
+    let decoded = decode(body, media(headers)?).map_err(|error| {
+        Error::BadRequest(format!("the object provided is unrecognized (must be of type {}): {error}", resource.kind))
+    })?;
+    let mut value = decoded.value;
+    if !value.is_object() {
+        return Err(Error::BadRequest(format!(
+            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error",
+            resource.kind
+        )));
+    }
+    check_kind(resource, &mut value)?;
+    plain_names(info, resource, &mut value);
+    let mut complaints: Vec<String> =
+        decoded.duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
+    complaints.extend(shape(resource, &mut value)?);
+    let warnings = judge(resource, complaints, validation)?;
+    Ok(Decoded { value, warnings })
+}
+
+/// Brings a value into the shape of its kind; returns the complaints about fields that are not in it.
+pub(super) fn shape(resource: &Resource, value: &mut Value) -> Result<Vec<String>, Error> {
+    let unknown = if resource.custom.is_some() {
+        schema::prune::prune(resource.schema.node(), value)
+    } else {
+        schema::conform::conform(resource.schema.node(), value).map_err(|mismatch| {
+            Error::BadRequest(format!(
+                "{} in version \"{}\" cannot be handled as a {}: {mismatch}",
+                resource.kind, resource.version, resource.kind
+            ))
+        })?
+    };
+    Ok(unknown.into_iter().map(|path| format!("unknown field \"{path}\"")).collect())
+}
+
+/// Turns complaints into warnings, or into the failure that strict validation wants.
+pub(super) fn judge(
+    resource: &Resource,
+    complaints: Vec<String>,
+    validation: Validation,
+) -> Result<Vec<String>, Error> {
+    if complaints.is_empty() || validation == Validation::Ignore {
+        return Ok(Vec::new());
+    }
+    if validation == Validation::Warn {
+        return Ok(complaints);
+    }
+    Err(Error::BadRequest(format!(
+        "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
+        resource.kind,
+        resource.version,
+        resource.kind,
+        complaints.join(", ")
+    )))
+}
+
+fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), Error> {
+    let want = group_version(resource);
+    let given = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (version, kind) = (given("apiVersion"), given("kind"));
+    if resource.custom.is_some() || resource.plural == tenancy::route::RESOURCE {
+        // Custom resources have no default kind: both must be said (upstream: `crdhandler`).
+        if kind.is_empty() || version.is_empty() {
+            return Err(Error::BadRequest(format!(
+                "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing",
+                resource.kind
+            )));
+        }
+    }
+    if (!version.is_empty() && version != want) || (!kind.is_empty() && kind != resource.kind) {
+        return Err(Error::BadRequest(format!(
+            "the API version in the data ({version}) does not match the expected API version ({want})"
+        )))
+        .or_else(|error| {
+            if version == want {
+                Err(Error::BadRequest(format!(
+                    "{kind} in version \"{}\" cannot be handled as a {}: kind does not match",
+                    resource.version, resource.kind
+                )))
+            } else {
+                Err(error)
+            }
+        });
+    }
+    value["apiVersion"] = Value::from(want);
+    value["kind"] = Value::from(resource.kind.clone());
+    if !value["metadata"].is_object() {
+        value["metadata"] = Value::Object(serde_json::Map::new());
+    }
+    Ok(())
+}
+
+/// In the fleet view objects carry fleet names; inside they are plain.
+pub(super) fn plain_names(info: &Info, resource: &Resource, value: &mut Value) {
+    if info.realm != Realm::Fleet || info.tenant == Some(TenantId::SYSTEM) {
+        return;
+    }
+    let keys: &[&str] = if resource.namespaced { &["namespace"] } else { &["name", "generateName"] };
+    for key in keys {
+        let joined = value["metadata"][*key].as_str();
+        let plain = joined.and_then(fleet::split).map(|(_, plain)| plain.to_owned());
+        if let Some(plain) = plain {
+            value["metadata"][*key] = Value::from(plain);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! delete and deletecollection.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use schema::decode::decode;
+use serde_json::{Value, json};
+use store::{At, Object, Query, Scope};
+
+use super::options::Effect;
+use super::{Context, Outcome, body};
+use crate::admission;
+use crate::lifecycle::delete::{Ended, Propagation, Refused, Terms, begin};
+use crate::read::{collection, key_namespace, stored};
+use crate::respond::{Error, Lens, Shown};
+use crate::select::Selection;
+
+/// What `DeleteOptions` say, from body and query.
+struct DeleteOptions {
+    terms: Terms,
+    dry_run: bool,
+    asked: Option<Propagation>,
+}
+
+/// Deletes one object.
+pub(super) async fn delete(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
+    let options = options(context, &body)?;
+    let object = stored(context.api, context.info(), &context.resource)?;
+    admission::delete(context, &object)?;
+    let dry_run = options.dry_run || context.options.effect == Effect::DryRun;
+    if dry_run {
+        return Ok(success(context, &object));
+    }
+    let ended = begin(context.api, &context.resource, object, &options.terms).await;
+    match ended.map_err(|error| refused(context, &context.info().name, error))? {
+        Ended::Gone(object) if returns_object(context) => {
+            Ok(Outcome::object(StatusCode::OK, Shown::Stored(object), Vec::new()))
+        }
+        Ended::Gone(object) => Ok(success(context, &object)),
+        Ended::Pending(object) => {
+            // Upstream answers 202 only to those who asked for a policy that waits.
+            let waits = options.asked == Some(Propagation::Foreground);
+            let code = if waits { StatusCode::ACCEPTED } else { StatusCode::OK };
+            Ok(Outcome::object(code, Shown::Stored(object), Vec::new()))
+        }
+    }
+}
+
+/// Deletes everything a selector selects; answers with the list of what was there.
+pub(super) async fn delete_collection(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
+    let options = options(context, &body)?;
+    let info = context.info();
+    let objects = selected(context)?;
+    let lens = Lens::new(context.resource.clone(), info);
+    let mut items = Vec::with_capacity(objects.len());
+    for object in objects {
+        admission::delete(context, &object)?;
+        let name = object.key().name.to_string();
+        if options.dry_run || context.options.effect == Effect::DryRun {
+            items.push(lens.value(&object));
+            continue;
+        }
+        match begin(context.api, &context.resource, object, &options.terms).await {
+            Ok(Ended::Gone(object) | Ended::Pending(object)) => items.push(lens.value(&object)),
+            Err(Refused::Missing) => {}
+            Err(error) => return Err(refused(context, &name, error)),
+        }
+    }
+    let list = json!({
+        "kind": context.resource.list_kind, "apiVersion": crate::read::group_version(&context.resource),
+        "metadata": {"resourceVersion": context.api.store.revision().to_string()}, "items": items,
+    });
+    Ok(Outcome::other(StatusCode::OK, list, Vec::new()))
+}
+
+/// What a collection request selects, as it is now.
+fn selected(context: &Context<'_>) -> Result<Vec<Arc<Object>>, Error> {
+    let info = context.info();
+    let selection = Selection::parse(&context.resource, info)?;
+    let filter = |object: &Object| selection.matches(object);
+    let namespace = key_namespace(&context.resource, info);
+    let query = Query {
+        scope: Scope::Tenant(context.tenant),
+        collection: &collection(&context.resource),
+        namespace: (!namespace.is_empty()).then_some(namespace),
+        at: At::Latest,
+        after: None,
+        limit: usize::try_from(info.query.number("limit")?.unwrap_or(0)).unwrap_or(0),
+        filter: &filter,
+    };
+    let listing = context.api.store.list(&query).map_err(|_| Error::Internal("list at latest failed".to_owned()))?;
+    Ok(listing.objects)
+}
+
+/// Kinds whose final deletion answers with the object (upstream: `ReturnDeletedObject`).
+fn returns_object(context: &Context<'_>) -> bool {
+    let returning = [
+        "persistentvolumes",
+        "persistentvolumeclaims",
+        "pods",
+        "podtemplates",
+        "resourcequotas",
+        "serviceaccounts",
+        "services",
+    ];
+    let storage = ["csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses"];
+    match context.resource.group.as_str() {
+        "" => returning.contains(&context.resource.plural.as_str()),
+        "storage.k8s.io" => storage.contains(&context.resource.plural.as_str()),
+        _ => false,
+    }
+}
+
+fn success(context: &Context<'_>, object: &Object) -> Outcome {
+    let mut details = json!({"name": &*object.key().name, "kind": context.resource.plural, "uid": object.uid()});
+    if !context.resource.group.is_empty() {
+        details["group"] = json!(context.resource.group);
+    }
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
+    Outcome::other(StatusCode::OK, status, Vec::new())
+}
+
+fn refused(context: &Context<'_>, name: &str, error: Refused) -> Error {
+    match error {
+        Refused::Missing => context.not_found(name),
+        Refused::Precondition(message) => context.conflict(name, message),
+        Refused::Store(error) => super::commit::refused(context, &error),
+    }
+}
+
+/// Reads `DeleteOptions`: the body wins, the query fills in (upstream: `DeleteResource`).
+fn options(context: &Context<'_>, body: &Bytes) -> Result<DeleteOptions, Error> {
+    let query = &context.info().query;
+    let value = if body.is_empty() {
+        json!({})
+    } else {
+        let media = body::media(context.headers)?;
+        decode(body, media).map_err(|error| Error::BadRequest(error.to_string()))?.value
+    };
+    let mut errors = Vec::new();
+    let policy_text = value["propagationPolicy"].as_str().unwrap_or(query.get("propagationPolicy"));
+    let orphan = value["orphanDependents"].as_bool().or_else(|| query.optional_flag("orphanDependents"));
+    let mut asked = match policy_text {
+        "" => None,
+        "Background" => Some(Propagation::Background),
+        "Foreground" => Some(Propagation::Foreground),
+        "Orphan" => Some(Propagation::Orphan),
+        other => {
+            let supported = ["Background", "Foreground", "Orphan", "nil"];
+            errors.push(schema::field::Error::not_supported("propagationPolicy", other, &supported));
+            None
+        }
+    };
+    if let Some(orphan) = orphan {
+        if policy_text.is_empty() {
+            asked = Some(if orphan { Propagation::Orphan } else { Propagation::Background });
+        } else {
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            errors.push(schema::field::Error::invalid("propagationPolicy", policy_text, detail));
+        }
+    }
+    let grace = match value["gracePeriodSeconds"].as_i64() {
+        Some(grace) => Some(grace),
+        None => query.number("gracePeriodSeconds")?.and_then(|grace| i64::try_from(grace).ok()),
+    };
+    if !errors.is_empty() {
+        let kind = "DeleteOptions".to_owned();
+        return Err(Error::Invalid { group: "meta.k8s.io".to_owned(), kind, name: String::new(), errors });
+    }
+    let dry_run = value["dryRun"].as_array().is_some_and(|list| list.iter().any(|item| item == "All"));
+    let precondition = |key: &str| value["preconditions"][key].as_str().map(str::to_owned);
+    let terms = Terms {
+        // Negative means one second (upstream: `BeforeDelete`).
+        grace: grace.map(|grace| if grace < 0 { 1 } else { grace }),
+        propagation: asked,
+        uid: precondition("uid"),
+        version: precondition("resourceVersion"),
+    };
+    Ok(DeleteOptions { terms, dry_run, asked })
+}
+
+/// `pods/eviction`: deletes a pod unless a disruption budget forbids it (upstream: `EvictionREST`).
+pub(super) async fn evict(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
+    let media = body::media(context.headers)?;
+    let eviction = decode(&body, media).map_err(|error| Error::BadRequest(error.to_string()))?.value;
+    let object = stored(context.api, context.info(), &context.resource)?;
+    let pod = object.value();
+    let finished = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed" | "Pending"));
+    if !finished && !object.deleting() {
+        for budget in budgets(context, &object)? {
+            if budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0) <= 0 {
+                let message = "Cannot evict pod as it would violate the pod's disruption budget.".to_owned();
+                return Err(Error::TooManyRequests { message, retry_after: 10 });
+            }
+        }
+    }
+    let options = &eviction["deleteOptions"];
+    let terms = Terms {
+        grace: options["gracePeriodSeconds"].as_i64(),
+        uid: options["preconditions"]["uid"].as_str().map(str::to_owned),
+        version: options["preconditions"]["resourceVersion"].as_str().map(str::to_owned),
+        propagation: None,
+    };
+    if context.options.effect == Effect::Persist {
+        let ended = begin(context.api, &context.resource, object, &terms).await;
+        ended.map_err(|error| refused(context, &context.info().name, error))?;
+    }
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    Ok(Outcome::other(StatusCode::CREATED, status, Vec::new()))
+}
+
+/// The disruption budgets that cover a pod. Errors: 500 when there are several (upstream supports one).
+fn budgets(context: &Context<'_>, pod: &Object) -> Result<Vec<Value>, Error> {
+    let collection = store::Collection::new("policy", "poddisruptionbudgets");
+    let query = Query {
+        scope: Scope::Tenant(context.tenant),
+        collection: &collection,
+        namespace: Some(&context.info().namespace),
+        at: At::Latest,
+        after: None,
+        limit: 0,
+        filter: &|_| true,
+    };
+    let listing = context.api.store.list(&query).map_err(|_| Error::Internal("list at latest failed".to_owned()))?;
+    let covers = |budget: &Value| {
+        let selector = schema::selector::LabelSelector::from_json(budget["spec"].get("selector"));
+        selector.is_ok_and(|selector| selector.matches_with(|key| pod.label(key)))
+    };
+    let covering: Vec<Value> = listing.objects.iter().map(|object| object.value()).filter(covers).collect();
+    if covering.len() > 1 {
+        let message =
+            "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+        return Err(Error::Internal(message.to_owned()));
+    }
+    Ok(covering)
+}

@@ -1,0 +1,173 @@
+//! create, update, patch, delete and the subresources that change objects.
+//!
+//! ```text
+//!   body ─► decode ─► prepare ─► admission::admit ─► Admitted ─► commit ─► Shown
+//!                                   (evidence: only admission makes one, only commit takes one)
+//! ```
+
+mod body;
+mod commit;
+mod create;
+mod delete;
+mod kind;
+mod options;
+mod patch;
+mod review;
+mod routes;
+mod subresource;
+mod token;
+mod update;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use schema::Resource;
+use serde_json::Value;
+use tenancy::{TenantId, route};
+
+use crate::api::Api;
+use crate::authz::{Permit, Write};
+use crate::read::find;
+use crate::request::Info;
+use crate::respond::{self, Accept, Answer, Error, Lens, Shown};
+
+pub(crate) use commit::{Commit, refused};
+pub(crate) use kind::{Kind, is_definition, remove};
+pub(crate) use options::{Effect, Options};
+
+/// Everything a write needs to know beside its body.
+pub(crate) struct Context<'a> {
+    pub(crate) api: &'a Arc<Api>,
+    pub(crate) permit: &'a Permit<Write>,
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) tenant: TenantId,
+    pub(crate) options: Options,
+    pub(crate) headers: &'a HeaderMap,
+    /// RFC 3339, whole seconds: one time for everything this request stamps.
+    pub(crate) now: String,
+}
+
+impl Context<'_> {
+    pub(crate) fn info(&self) -> &Info {
+        self.permit.info()
+    }
+
+    /// What the kind adds to the general rules.
+    pub(crate) fn kind(&self) -> Kind<'_> {
+        Kind::new(&self.resource)
+    }
+
+    pub(crate) fn not_found(&self, name: &str) -> Error {
+        Error::NotFound {
+            group: self.resource.group.clone(),
+            resource: self.resource.plural.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    pub(crate) fn invalid(&self, name: &str, errors: Vec<schema::field::Error>) -> Error {
+        Error::Invalid {
+            group: self.resource.group.clone(),
+            kind: self.resource.kind.clone(),
+            name: name.to_owned(),
+            errors,
+        }
+    }
+
+    pub(crate) fn conflict(&self, name: &str, message: impl Into<String>) -> Error {
+        Error::Conflict {
+            group: self.resource.group.clone(),
+            resource: self.resource.plural.clone(),
+            name: name.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
+/// What a write answers with.
+pub(crate) struct Outcome {
+    code: StatusCode,
+    body: OutcomeBody,
+    warnings: Vec<String>,
+}
+
+enum OutcomeBody {
+    Object(Shown),
+    /// An object of another kind than the resource (Scale, TokenRequest, Status …).
+    Other(Value),
+}
+
+impl Outcome {
+    pub(crate) fn object(code: StatusCode, shown: Shown, warnings: Vec<String>) -> Self {
+        Self { code, body: OutcomeBody::Object(shown), warnings }
+    }
+
+    pub(crate) fn other(code: StatusCode, value: Value, warnings: Vec<String>) -> Self {
+        Self { code, body: OutcomeBody::Other(value), warnings }
+    }
+}
+
+/// Answers a write.
+pub(crate) async fn write(
+    api: &Arc<Api>,
+    permit: &Permit<Write>,
+    headers: &HeaderMap,
+    body: Bytes,
+    accept: Accept,
+) -> Result<Answer, Error> {
+    let info = permit.info();
+    let resource = find(api, info)?;
+    check_verb(&resource, info)?;
+    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let options = Options::parse(info, headers, &resource)?;
+    let tenant = body::tenant(info, &resource, &body)?;
+    let context = Context { api, permit, resource, tenant, options, headers, now };
+    let outcome = if info.group == route::GROUP {
+        routes::write(&context, body).await?
+    } else if !info.subresource.is_empty() {
+        subresource::write(&context, body).await?
+    } else {
+        match info.verb {
+            "create" if reviewed(&context.resource) => review::review(&context, &body)?,
+            "create" => create::create(&context, body).await?,
+            "update" => update::update(&context, body).await?,
+            "patch" => patch::patch(&context, body).await?,
+            "delete" => delete::delete(&context, body).await?,
+            "deletecollection" => delete::delete_collection(&context, body).await?,
+            _ => return Err(Error::MethodNotAllowed),
+        }
+    };
+    let mut warnings = outcome.warnings;
+    if let Some(text) = context.resource.custom.as_ref().and_then(|custom| custom.deprecation.clone()) {
+        warnings.push(text);
+    }
+    let mut answer = match outcome.body {
+        OutcomeBody::Object(shown) => Lens::new(context.resource.clone(), info).answer(accept, outcome.code, &shown),
+        OutcomeBody::Other(value) => {
+            respond::json(Accept { form: respond::Form::Object, ..accept }, outcome.code, &value)
+        }
+    };
+    respond::warn(&mut answer, &warnings);
+    Ok(answer)
+}
+
+fn check_verb(resource: &Resource, info: &Info) -> Result<(), Error> {
+    let verbs = match resource.subresources.iter().find(|s| s.name == info.subresource) {
+        Some(subresource) => &subresource.verbs,
+        None => &resource.verbs,
+    };
+    let named = info.named_by_path;
+    let well_formed = match info.verb {
+        "create" => !named || !info.subresource.is_empty(),
+        "deletecollection" => !named,
+        _ => named,
+    };
+    let known = verbs.iter().any(|verb| verb == info.verb);
+    if known && well_formed { Ok(()) } else { Err(Error::MethodNotAllowed) }
+}
+
+/// Kinds that can only be created are asked, not stored.
+fn reviewed(resource: &Resource) -> bool {
+    resource.verbs == ["create"]
+}

@@ -1,0 +1,144 @@
+//! Kinds that are asked, not stored: access reviews, token reviews, who am I (upstream: `pkg/registry/authorization`,
+//! `pkg/registry/authentication`).
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Context, Outcome, body};
+use crate::authn::{Caller, service_account};
+use crate::authz::rbac::{Attributes, Rule, allowed, policy};
+use crate::respond::Error;
+
+/// Answers a review. Errors: 405 for kinds nobody answers.
+pub(super) fn review(context: &Context<'_>, bytes: &Bytes) -> Result<Outcome, Error> {
+    let info = context.info();
+    let decoded = body::object(info, &context.resource, context.headers, bytes, context.options.validation)?;
+    let mut review = decoded.value;
+    let caller = context.permit.caller();
+    match info.resource.as_str() {
+        "selfsubjectaccessreviews" => {
+            let asked = attributes(context, &review["spec"])?;
+            review["status"] = verdict(allowed(context.api, Some(context.tenant), caller, &asked));
+        }
+        "subjectaccessreviews" => subject(context, &mut review, None)?,
+        "localsubjectaccessreviews" => subject(context, &mut review, Some(info.namespace.clone()))?,
+        "selfsubjectrulesreviews" => {
+            let namespace = review["spec"]["namespace"].as_str().unwrap_or_default();
+            if namespace.is_empty() {
+                return Err(Error::BadRequest("no namespace on request".to_owned()));
+            }
+            review["status"] = rules(context, caller, namespace);
+        }
+        "selfsubjectreviews" => review["status"] = json!({"userInfo": user_info(caller)}),
+        "tokenreviews" => review["status"] = token(context, &review["spec"])?,
+        _ => return Err(Error::MethodNotAllowed),
+    }
+    review["metadata"]["creationTimestamp"] = Value::Null;
+    Ok(Outcome::other(StatusCode::CREATED, review, decoded.warnings))
+}
+
+fn verdict(allowed: bool) -> Value {
+    if allowed { json!({"allowed": true}) } else { json!({"allowed": false}) }
+}
+
+fn attributes(context: &Context<'_>, spec: &Value) -> Result<Attributes, Error> {
+    let (resource, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
+    let invalid = |detail: &str| {
+        let error = schema::field::Error::invalid("spec.resourceAttributes", Value::Null, detail);
+        context.invalid("", vec![error])
+    };
+    let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    match (resource.is_object(), path.is_object()) {
+        (true, true) => Err(invalid("cannot be specified in combination with nonResourceAttributes")),
+        (false, false) => Err(invalid("exactly one of nonResourceAttributes or resourceAttributes must be specified")),
+        (false, true) => {
+            Ok(Attributes { verb: text(path, "verb"), path: Some(text(path, "path")), ..Attributes::default() })
+        }
+        (true, false) => Ok(Attributes {
+            verb: text(resource, "verb"),
+            group: text(resource, "group"),
+            resource: text(resource, "resource"),
+            subresource: text(resource, "subresource"),
+            namespace: text(resource, "namespace"),
+            name: text(resource, "name"),
+            path: None,
+        }),
+    }
+}
+
+fn subject(context: &Context<'_>, review: &mut Value, namespace: Option<String>) -> Result<(), Error> {
+    let spec = review["spec"].clone();
+    let asked = attributes(context, &spec)?;
+    if let Some(namespace) = namespace
+        && asked.namespace != namespace
+    {
+        let message = format!("spec.resourceAttributes.namespace must match namespace: {namespace}");
+        return Err(Error::BadRequest(message));
+    }
+    let strings = |value: &Value| serde_json::from_value::<Vec<String>>(value.clone()).unwrap_or_default();
+    let user = spec["user"].as_str().unwrap_or_default().to_owned();
+    let groups = strings(&spec["groups"]);
+    if user.is_empty() && groups.is_empty() {
+        let detail = "at least one of user or group must be specified";
+        return Err(context.invalid("", vec![schema::field::Error::required("spec.user", detail)]));
+    }
+    let extra = spec["extra"].as_object().into_iter().flatten();
+    let extra = extra.map(|(key, value)| (key.clone(), strings(value))).collect();
+    let uid = spec["uid"].as_str().unwrap_or_default().to_owned();
+    let somebody = context.permit.caller().acting_as(user, uid, groups, extra);
+    review["status"] = verdict(allowed(context.api, Some(context.tenant), &somebody, &asked));
+    Ok(())
+}
+
+fn rules(context: &Context<'_>, caller: &Caller, namespace: &str) -> Value {
+    let everything = caller.groups().iter().any(|group| group == "system:masters");
+    let policy = policy(context.api, context.tenant);
+    let all = || vec!["*".to_owned()];
+    let masters = [
+        Rule { verbs: all(), api_groups: all(), resources: all(), ..Rule::default() },
+        Rule { verbs: all(), non_resource_urls: all(), ..Rule::default() },
+    ];
+    let held = policy.rules(caller, namespace).chain(masters.iter().filter(|_| everything));
+    let (mut resources, mut paths) = (Vec::new(), Vec::new());
+    for rule in held {
+        if rule.non_resource_urls.is_empty() {
+            let mut shown = json!({
+                "verbs": rule.verbs, "apiGroups": rule.api_groups, "resources": rule.resources,
+            });
+            if !rule.resource_names.is_empty() {
+                shown["resourceNames"] = json!(rule.resource_names);
+            }
+            resources.push(shown);
+        } else {
+            paths.push(json!({"verbs": rule.verbs, "nonResourceURLs": rule.non_resource_urls}));
+        }
+    }
+    json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false})
+}
+
+fn user_info(caller: &Caller) -> Value {
+    let mut info = json!({"username": caller.user(), "groups": caller.groups()});
+    if !caller.uid().is_empty() {
+        info["uid"] = json!(caller.uid());
+    }
+    for (key, values) in caller.extra() {
+        info["extra"][key] = json!(values);
+    }
+    info
+}
+
+fn token(context: &Context<'_>, spec: &Value) -> Result<Value, Error> {
+    let token = spec["token"].as_str().unwrap_or_default();
+    if token.is_empty() {
+        return Err(Error::BadRequest("token is required for TokenReview in authentication".to_owned()));
+    }
+    let wanted: Vec<String> = serde_json::from_value(spec["audiences"].clone()).unwrap_or_default();
+    let audiences: Vec<&str> =
+        if wanted.is_empty() { vec![service_account::ISSUER] } else { wanted.iter().map(String::as_str).collect() };
+    let tenant = context.api.routes.by_id(context.tenant).ok_or(Error::NoSuchPath)?;
+    Ok(match service_account::caller(context.api, &tenant, token, &audiences) {
+        Some(caller) => json!({"authenticated": true, "user": user_info(&caller), "audiences": audiences}),
+        None => json!({"user": {}, "error": "[invalid bearer token]"}),
+    })
+}
