@@ -1,12 +1,17 @@
 //! CustomResourceDefinitions: defaults, validation, status, and compilation into [`Resource`]s.
 
+mod check;
 mod compile;
 mod meta;
+mod names;
+mod schema_check;
 mod structural;
 
+pub use check::{validate_create, validate_update};
 pub use compile::compile;
-pub(crate) use structural::limits_of;
+pub use names::{defaults, established, is_established, name_conflict};
 pub use structural::schema_of;
+pub(crate) use structural::{limits_of, part_of};
 
 use serde_json::Value;
 

@@ -79,6 +79,13 @@ pub fn prune(node: Node<'_>, value: &mut Value) -> Vec<String> {
     unknown
 }
 
+/// Like [`prune`], for a value that is not a whole resource, such as a default.
+pub(crate) fn prune_part(node: Node<'_>, value: &mut Value) -> Vec<String> {
+    let mut unknown = Vec::new();
+    walk(Some(node), value, false, &mut String::new(), &mut unknown);
+    unknown
+}
+
 /// Drops nulls that neither are allowed nor make place for a default. Runs after [`crate::defaults::apply`].
 pub fn drop_nulls(node: Node<'_>, value: &mut Value) {
     match value {

@@ -17,6 +17,8 @@ mod walk;
 
 use serde_json::Value;
 
+pub(crate) use pattern::go_regex;
+
 use crate::Schema;
 use crate::field::Error;
 
@@ -34,6 +36,11 @@ pub fn validate(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<Erro
     }
     errors.extend(embedded::check(schema.node(), value));
     errors
+}
+
+/// What is wrong with a default value, given the schema of its place; paths start at the value.
+pub(crate) fn default_errors(part: &Schema, value: &Value) -> Vec<Error> {
+    walk::check(place::Place::Node(part.node()), value, None, "", true).errors
 }
 
 #[cfg(test)]

@@ -33,6 +33,15 @@ pub fn schema_of(schema: &Value) -> Schema {
     Schema { graph: Arc::new(Graph { types: builder.types }), root: Arc::new(root) }
 }
 
+/// Compiles a part of a schema on its own, such as that of a property.
+pub(crate) fn part_of(schema: &Value) -> Schema {
+    let mut types = Vec::new();
+    let meta = meta::object_meta(&mut types);
+    let mut builder = Builder { types, meta };
+    let root = builder.slot(schema, false);
+    Schema { graph: Arc::new(Graph { types: builder.types }), root: Arc::new(root) }
+}
+
 impl Builder {
     fn slot(&mut self, schema: &Value, resource: bool) -> Slot {
         let limits = limits_of(schema);
