@@ -127,7 +127,7 @@ fn conflict_message(conflicts: &[Conflict]) -> String {
 /// `managedFields`, and is not defaulted, pruned or validated.
 ///
 /// `now` is the time of the request, RFC 3339 in UTC with whole seconds. `reset` names what the strategy will take back.
-/// When the result is stored after defaulting and admission, call [`keep_times`] first.
+/// Defaulting, admission and validation come after it, and [`keep_times`] last of all.
 ///
 /// # Errors
 /// [`ApplyError::Conflict`] unless `force`, and configurations that do not fit the schema.
@@ -230,8 +230,9 @@ fn text_at<'v>(object: &'v Value, name: &str) -> Option<&'v str> {
     object.get("metadata")?.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// Records in `new` who owns what after a create (`old` is None), update or patch by a manager. Call it with the object
-/// as it will be stored, defaults and all.
+/// Records in `new` who owns what after a create (`old` is None), update or patch by a manager. As upstream, call it with
+/// the object decoded and defaulted, before mutating admission: what admission adds is nobody's, and what the strategy
+/// takes back is named by `reset`.
 ///
 /// `managedFields` a client sent in `new` count: none or unreadable ones keep those of `old`, an empty list (or `[{}]`)
 /// forgets all ownership, and an object without any is not tracked until it is applied. Subresources cannot send any.

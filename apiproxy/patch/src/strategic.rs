@@ -98,7 +98,10 @@ fn merge_field(original: &mut Fields, key: String, mut value: Value, node: Optio
     let merged = match (original.get_mut(&key), value) {
         (Some(Value::Object(old)), Value::Object(new)) => {
             let place = lookup(node, &key)?;
-            Some(Value::Object(merge_object(std::mem::take(old), new, place)?))
+            match place {
+                Some(place) if place.slot().patch.replace => Some(Value::Object(new)),
+                place => Some(Value::Object(merge_object(std::mem::take(old), new, place)?)),
+            }
         }
         (Some(Value::Array(old)), Value::Array(new)) => {
             let place = lookup_list(node, &key)?;

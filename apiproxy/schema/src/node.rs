@@ -133,6 +133,8 @@ pub enum ListType {
 pub struct PatchRule {
     /// `patchStrategy` contains `merge`.
     pub merge: bool,
+    /// `patchStrategy` is `replace`: objects here do not merge, as lists do not without `merge`.
+    pub replace: bool,
     /// `patchStrategy` contains `retainKeys`.
     pub retain_keys: bool,
     /// `patchMergeKey`; None for lists of scalars.

@@ -106,11 +106,7 @@ pub(super) fn identify(list: &ListType, items: Type<'_>, item: &Value) -> Result
     };
     let mut found = BTreeMap::new();
     for key in keys {
-        let default = || match items.field(key) {
-            Type::Known(node) => node.slot().default.clone(),
-            Type::Deduced => None,
-        };
-        if let Some(value) = fields.get(key).cloned().or_else(default) {
+        if let Some(value) = fields.get(key).cloned().or_else(|| key_default(items, key)) {
             found.insert(key.clone(), Leaf(value));
         }
     }
@@ -122,6 +118,21 @@ pub(super) fn identify(list: &ListType, items: Type<'_>, item: &Value) -> Result
         ));
     }
     Ok(Element::Key(found))
+}
+
+/// What a missing key stands for: its default, or the zero value of a Go field that is always there, which upstream's
+/// generated schema gives as default.
+fn key_default(items: Type<'_>, key: &str) -> Option<Value> {
+    let Type::Known(place) = items.field(key) else { return None };
+    let slot = place.slot();
+    let always = slot.go.as_ref().is_some_and(|go| !go.pointer && !go.omitempty);
+    let zero = || match &slot.kind {
+        SlotKind::Scalar(Scalar::String) => Some(Value::from("")),
+        SlotKind::Scalar(Scalar::Bool) => Some(Value::from(false)),
+        SlotKind::Scalar(Scalar::Int32 | Scalar::Int64 | Scalar::Double) => Some(Value::from(0)),
+        _ => None,
+    };
+    slot.default.clone().or_else(|| if always { zero() } else { None })
 }
 
 /// The fields of an object; nothing for null and for what is not an object.

@@ -76,7 +76,12 @@ impl Ownership<'_> {
             .entry(id.clone())
             .or_insert_with(|| Owned { set: Set::default(), api_version: manager.api_version.clone() });
         owned.set = owned.set.union(&gained);
-        managed.times.insert(id.clone(), self.now.to_owned());
+        if manager.subresource == "scale" {
+            // Upstream maps these entries from the Scale to its parent (`scalehandler.go`) and loses the time there.
+            managed.times.remove(id);
+        } else {
+            managed.times.insert(id.clone(), self.now.to_owned());
+        }
     }
 
     /// Applies a configuration: the new object and its managers, or who owns what it would change.

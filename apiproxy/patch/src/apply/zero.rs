@@ -32,7 +32,7 @@ fn fill_level(node: Node<'_>, value: &Value, levels: usize) -> Value {
             for name in node.object().into_iter().flat_map(|object| object.properties.keys()) {
                 let missing = filled.get(name).is_none_or(Value::is_null);
                 if let Some(place) = node.field(name).filter(|_| missing)
-                    && let Some(zero) = zero(place, name, levels)
+                    && let Some(zero) = zero(place, levels)
                 {
                     filled.insert(name.clone(), zero);
                 }
@@ -48,18 +48,19 @@ fn fill_level(node: Node<'_>, value: &Value, levels: usize) -> Value {
 }
 
 /// What Go has where nothing was set; None when it has nothing.
-fn zero(node: Node<'_>, name: &str, levels: usize) -> Option<Value> {
+fn zero(node: Node<'_>, levels: usize) -> Option<Value> {
     let go = node.slot().go.as_ref()?;
     let nullable = go.pointer || matches!(node.slot().kind, SlotKind::Map { .. } | SlotKind::List { .. });
     if nullable {
         return if go.omitempty { None } else { Some(Value::Null) };
     }
+    if go.omitzero {
+        return None;
+    }
     match &node.slot().kind {
         // Empty structs are not left out, whatever the tag says.
         SlotKind::Object(_) => Some(fill_level(node, &json!({}), levels)),
         SlotKind::Any => Some(Value::Null),
-        // The one field that says so otherwise (omitzero).
-        SlotKind::Scalar(Scalar::Time) if name == "creationTimestamp" => None,
         SlotKind::Scalar(Scalar::Time | Scalar::MicroTime) => Some(Value::Null),
         SlotKind::Scalar(Scalar::Quantity) => Some(json!("0")),
         SlotKind::Scalar(Scalar::Duration) => Some(json!("0s")),

@@ -77,7 +77,7 @@ pub(super) fn object_meta(types: &mut Vec<ObjectType>) -> TypeIndex {
     };
     let list = |items: SlotKind, list: ListType, go_type: &str, merge_key: Option<&str>| {
         let mut slot = field(SlotKind::List { items: Box::new(Slot::of(items)), list }, go_type);
-        slot.patch = PatchRule { merge: true, retain_keys: false, merge_key: merge_key.map(str::to_owned) };
+        slot.patch = PatchRule { merge: true, merge_key: merge_key.map(str::to_owned), ..PatchRule::default() };
         slot
     };
     let mut managed_fields = list(SlotKind::Object(managed), ListType::Atomic, "[]v1.ManagedFieldsEntry", None);

@@ -279,7 +279,12 @@ fn slot(type_: &str, raw: RawPlace, owner: &str, names: &Names) -> Result<(Slot,
     let strategy = |name: &str| raw.patch.split(',').any(|one| one == name);
     let mut slot = Slot::of(kind);
     slot.default = raw.default;
-    slot.patch = PatchRule { merge: strategy("merge"), retain_keys: strategy("retainKeys"), merge_key: raw.merge_key };
+    slot.patch = PatchRule {
+        merge: strategy("merge"),
+        replace: strategy("replace"),
+        retain_keys: strategy("retainKeys"),
+        merge_key: raw.merge_key,
+    };
     slot.allowed = raw.allowed;
     slot.go = Some(Box::new(GoField {
         proto: raw.proto,
