@@ -11,8 +11,13 @@
 //! ```
 
 pub mod account;
+pub mod alerts;
+pub mod config;
 pub mod json;
+pub mod kinds;
 pub mod pair;
+pub mod places;
 pub mod plan;
 pub mod side;
+pub mod tenants;
 pub mod translate;

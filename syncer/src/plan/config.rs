@@ -54,7 +54,7 @@ fn make(place: &Place, key: &Key, kind: Kind, own: &Virtual<Value>, there: Optio
         Err(refused) => vec![Action::Refuse(refused)],
         Ok(now) => match there {
             None => vec![Action::Create(now)],
-            Some(host) if applied::applied(host).as_ref() == Some(&now) => Vec::new(),
+            Some(host) if applied::is_applied(host, &now) => Vec::new(),
             Some(_) => vec![Action::Update(now)],
         },
     }

@@ -64,7 +64,7 @@ fn both(place: &Place, key: &Key, own: &Virtual<Value>, host: &Host<Value>) -> P
     let mut plan = Vec::new();
     match to_host(place, key.identity(uid(&own.0)), own) {
         Err(refused) => plan.push(Action::Refuse(refused)),
-        Ok(now) if applied::applied(host).as_ref() == Some(&now) => {}
+        Ok(now) if applied::is_applied(host, &now) => {}
         Ok(now) => plan.push(Action::Update(now)),
     }
     plan.extend(allocated(own, host).map(Action::ReportSpec));
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(run(&api, Some(own()), None, 0), []);
         assert_eq!(run(&key(), None, None, 0), []);
         let wait = Action::Wait { after: Duration::from_secs(21), until: "the tenant's service" };
-        assert_eq!(run(&key(), None, Some(twin("u1")), 10), [wait.clone()]);
+        assert_eq!(run(&key(), None, Some(twin("u1")), 10), std::slice::from_ref(&wait));
         assert_eq!(run(&key(), Some(own()), Some(twin("u2")), 10), [wait]);
         assert_eq!(run(&key(), None, Some(twin("u1")), 30), [gone("u1")]);
         assert_eq!(run(&key(), Some(own()), Some(twin("u0")), 31), [gone("u0")]);

@@ -4,6 +4,7 @@
 //! else took over is no longer among ours. Upstream records ownership in `metadata.managedFields` (`fieldsV1`).
 
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use tenancy::{Host, labels};
 
 use crate::json;
@@ -31,6 +32,35 @@ pub fn applied(live: &Host<Value>) -> Option<Host<Value>> {
         }
     }
     Some(Host(Value::Object(out)))
+}
+
+/// Field in which [`prune_to_print`] leaves the fingerprint of the applied form.
+const PRINT: &str = "appliedPrint";
+
+/// Reduces a host object to its metadata and a fingerprint of what we have applied to it: enough for
+/// [`is_applied`], and no data of a Secret stays in memory.
+pub fn prune_to_print(object: &mut Value) {
+    let print = applied(&Host(object.clone())).map(|Host(applied)| fingerprint(&applied));
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|name, _| matches!(name.as_str(), "apiVersion" | "kind" | "metadata"));
+        json::set(fields, PRINT, print.map(Value::String));
+        if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+        }
+    }
+}
+
+/// Whether the host object is what would be applied now; `live` may have been reduced by [`prune_to_print`].
+pub fn is_applied(live: &Host<Value>, now: &Host<Value>) -> bool {
+    match json::text(&live.0, "/appliedPrint") {
+        "" => applied(live).as_ref() == Some(now),
+        print => print == fingerprint(&now.0),
+    }
+}
+
+/// SHA-256 over the canonical text: the keys of JSON objects are sorted.
+fn fingerprint(object: &Value) -> String {
+    Sha256::digest(object.to_string().as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn extract(live: &Value, fields: &Value) -> Value {
@@ -131,6 +161,29 @@ mod tests {
             }
         });
         assert_eq!(applied(&live), Some(Host(expected)));
+    }
+
+    #[test]
+    fn a_fingerprint_stands_for_the_applied_form() {
+        let full = json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": { "name": "s", "namespace": "h", "uid": "u", "managedFields": [
+                { "manager": "rowhouse", "operation": "Apply", "fieldsV1": { "f:data": { "f:a": {} } } }] },
+            "data": { "a": "c2VjcmV0", "b": "other" }
+        });
+        let wanted = Host(
+            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "s", "namespace": "h" }, "data": { "a": "c2VjcmV0" } }),
+        );
+        let mut pruned = full.clone();
+        prune_to_print(&mut pruned);
+        assert!(!pruned.to_string().contains("c2VjcmV0") && !pruned.to_string().contains("managedFields"), "{pruned}");
+        assert_eq!(pruned["metadata"]["uid"], "u");
+        let mut other = wanted.clone();
+        other.0["data"]["a"] = json!("bmV3");
+        for live in [full, pruned] {
+            assert!(is_applied(&Host(live.clone()), &wanted));
+            assert!(!is_applied(&Host(live), &other));
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn pod(spec: &Value) -> Virtual<Value> {
     }))
 }
 
-fn container(extra: Value) -> Value {
+fn container(extra: &Value) -> Value {
     let mut container = json!({ "name": "c", "image": "nginx" });
     container.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     json!({ "containers": [container] })
@@ -42,7 +42,7 @@ fn own_env(spec: &Value) -> Value {
 
 #[test]
 fn a_minimal_pod() {
-    let Host(object) = translate(&container(json!({}))).unwrap().object;
+    let Host(object) = translate(&container(&json!({}))).unwrap().object;
     assert_eq!(object["metadata"]["name"], object_name("shop", "web-0"));
     assert_eq!(object["metadata"]["namespace"], "rowhouse-acme");
     let spec = &object["spec"];
@@ -146,22 +146,22 @@ fn the_downward_api_yields_virtual_values() {
         ("spec.nodeName", json!({ "valueFrom": { "fieldRef": { "apiVersion": "v1", "fieldPath": "spec.nodeName" } } })),
     ];
     for (path, expected) in cases {
-        let mut spec = container(json!({ "env": [field("X", path)] }));
+        let mut spec = container(&json!({ "env": [field("X", path)] }));
         spec["serviceAccountName"] = json!("robot");
         let mut one = own_env(&host_spec(&spec))[0].clone();
         one.as_object_mut().unwrap().remove("name");
         assert_eq!(one, expected, "{path}");
     }
     let resource = json!({ "resourceFieldRef": { "containerName": "c", "resource": "limits.cpu", "divisor": "1m" } });
-    let spec = container(json!({ "env": [{ "name": "CPU", "valueFrom": resource }] }));
+    let spec = container(&json!({ "env": [{ "name": "CPU", "valueFrom": resource }] }));
     assert_eq!(own_env(&host_spec(&spec))[0]["valueFrom"], resource);
-    let spec = container(json!({ "env": [field("X", "metadata.managedFields")] }));
+    let spec = container(&json!({ "env": [field("X", "metadata.managedFields")] }));
     assert_eq!(translate(&spec).unwrap_err().field, "spec.containers[0].env[0].valueFrom.fieldRef.fieldPath");
 }
 
 #[test]
 fn downward_volumes_are_files_of_the_companion() {
-    let mut spec = container(json!({}));
+    let mut spec = container(&json!({}));
     spec["volumes"] = json!([{ "name": "info", "downwardAPI": { "defaultMode": 420, "items": [
         { "path": "labels", "mode": 256, "fieldRef": { "fieldPath": "metadata.labels" } },
         { "path": "cpu", "resourceFieldRef": { "containerName": "c", "resource": "limits.cpu" } }
@@ -180,14 +180,14 @@ fn downward_volumes_are_files_of_the_companion() {
 #[test]
 fn what_has_no_honest_translation_is_refused() {
     let volume = |source: Value| {
-        let mut spec = container(json!({}));
+        let mut spec = container(&json!({}));
         let mut volume = json!({ "name": "v" });
         volume.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
         spec["volumes"] = json!([volume]);
         spec
     };
     let with = |field: &str, value: Value| {
-        let mut spec = container(json!({}));
+        let mut spec = container(&json!({}));
         spec[field] = value;
         spec
     };
@@ -210,9 +210,9 @@ fn what_has_no_honest_translation_is_refused() {
         (with("resourceClaims", json!([{ "name": "gpu" }])), "spec.resourceClaims"),
         (with("fromTheFuture", json!(true)), "spec.fromTheFuture"),
         (with("containers", json!("text")), "spec.containers"),
-        (container(json!({ "resources": { "claims": [{ "name": "gpu" }] } })), "spec.containers[0].resources.claims"),
+        (container(&json!({ "resources": { "claims": [{ "name": "gpu" }] } })), "spec.containers[0].resources.claims"),
         (
-            container(json!({ "securityContext": { "fromTheFuture": 1 } })),
+            container(&json!({ "securityContext": { "fromTheFuture": 1 } })),
             "spec.containers[0].securityContext.fromTheFuture",
         ),
         (
@@ -239,7 +239,7 @@ fn what_has_no_honest_translation_is_refused() {
 
 #[test]
 fn what_the_tenant_must_not_choose_is_left_out() {
-    let mut spec = container(json!({}));
+    let mut spec = container(&json!({}));
     for (field, value) in [
         ("serviceAccountName", json!("default")),
         ("serviceAccount", json!("default")),
@@ -287,7 +287,7 @@ fn hostnames_are_virtual() {
         (json!({ "hostNetwork": true }), "web-0", json!({})),
     ];
     for (extra, name, expected) in cases {
-        let mut spec = container(json!({}));
+        let mut spec = container(&json!({}));
         spec.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         let who = Identity { name, ..WHO };
         let out = to_host(&place(), who, &pod(&spec), &[]).unwrap().object.0["spec"].clone();
@@ -298,9 +298,9 @@ fn hostnames_are_virtual() {
         assert_eq!(Value::Object(got), expected, "{extra}");
     }
     let long = Identity { name: &"a".repeat(200), ..WHO };
-    let out = to_host(&place(), long, &pod(&container(json!({}))), &[]).unwrap().object.0;
+    let out = to_host(&place(), long, &pod(&container(&json!({}))), &[]).unwrap().object.0;
     assert_eq!(out["spec"]["hostname"], "a".repeat(63));
-    let mut spec = container(json!({}));
+    let mut spec = container(&json!({}));
     spec["setHostnameAsFQDN"] = json!(true);
     spec["subdomain"] = json!("s".repeat(60));
     assert_eq!(translate(&spec).unwrap_err().field, "spec.setHostnameAsFQDN");
@@ -310,7 +310,7 @@ fn hostnames_are_virtual() {
 fn selectors_never_see_beyond_the_tenant() {
     let id = place().id;
     let term = |own: Value| {
-        let mut spec = container(json!({}));
+        let mut spec = container(&json!({}));
         spec["affinity"] = json!({ "podAntiAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": [{ "weight": 1, "podAffinityTerm": own }] } });
         host_spec(&spec)["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0]["podAffinityTerm"].clone()
     };
@@ -331,7 +331,7 @@ fn selectors_never_see_beyond_the_tenant() {
     );
     // Without a selector a term matches no pod, on both sides.
     assert_eq!(term(json!({ "topologyKey": "k" })), json!({ "topologyKey": "k" }));
-    let mut spec = container(json!({}));
+    let mut spec = container(&json!({}));
     spec["topologySpreadConstraints"] = json!([{ "maxSkew": 1, "topologyKey": "k", "whenUnsatisfiable": "DoNotSchedule",
         "labelSelector": { "matchLabels": { "a": "b" } }, "matchLabelKeys": ["pod-template-hash"] }]);
     let out = host_spec(&spec);
@@ -349,11 +349,11 @@ fn the_operators_isolation_is_laid_over() {
         ..Isolation::default()
     };
     let place = Place { isolation, ..place() };
-    let plain = to_host(&place, WHO, &pod(&container(json!({}))), &[]).unwrap().object.0;
+    let plain = to_host(&place, WHO, &pod(&container(&json!({}))), &[]).unwrap().object.0;
     assert_eq!(plain["spec"]["nodeSelector"], json!({ "pool": "tenants" }));
     assert_eq!(plain["spec"]["runtimeClassName"], "gvisor");
     assert_eq!(plain["spec"]["tolerations"], json!([{ "key": "gpu", "operator": "Exists" }]));
-    let mut spec = container(json!({}));
+    let mut spec = container(&json!({}));
     spec["nodeSelector"] = json!({ "pool": "control-plane", "disk": "ssd" });
     spec["tolerations"] = json!([{ "operator": "Exists" }, { "key": "node-role.kubernetes.io/control-plane", "operator": "Exists" },
         { "key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5 },
@@ -411,7 +411,7 @@ fn service_links_are_those_of_the_virtual_namespace() {
         assert_eq!(all.iter().filter(|(other, _)| other == name).count(), 1, "{name}");
     }
     assert_eq!(all.last(), Some(&("URL", "$(MY_DB_SERVICE_HOST)")));
-    let mut off = container(json!({}));
+    let mut off = container(&json!({}));
     off["enableServiceLinks"] = json!(false);
     let out = to_host(&place(), WHO, &pod(&off), &links).unwrap().object.0;
     assert!(!out.to_string().contains("MY_DB") && out.to_string().contains("KUBERNETES_SERVICE_HOST"));
@@ -419,7 +419,7 @@ fn service_links_are_those_of_the_virtual_namespace() {
 
 #[test]
 fn an_alias_of_the_api_address_is_extended() {
-    let mut spec = container(json!({}));
+    let mut spec = container(&json!({}));
     spec["hostAliases"] = json!([{ "ip": "10.96.7.7", "hostnames": ["api"] }, { "ip": "1.2.3.4", "hostnames": ["x"] }]);
     let aliases = host_spec(&spec)["hostAliases"].clone();
     assert_eq!(aliases.as_array().unwrap().len(), 2);
@@ -472,10 +472,10 @@ fn status_in_virtual_names_and_by_ownership() {
 
 #[test]
 fn updates_change_what_may_change() {
-    let mut spec = container(json!({}));
+    let mut spec = container(&json!({}));
     spec["schedulingGates"] = json!([{ "name": "wait" }]);
     let made = translate(&spec).unwrap().object;
-    let mut now = container(json!({}));
+    let mut now = container(&json!({}));
     now["containers"][0]["image"] = json!("nginx:2");
     now["activeDeadlineSeconds"] = json!(5);
     now["tolerations"] = json!([{ "key": "node.kubernetes.io/x", "operator": "Exists" }]);
