@@ -384,7 +384,7 @@ fn service_links_are_those_of_the_virtual_namespace() {
         service("kubernetes", "10.6.6.6", json!([{ "port": 443 }])).unwrap(),
     ];
     let spec = container(
-        json!({ "env": [{ "name": "MY_DB_PORT", "value": "mine" }, { "name": "URL", "value": "$(MY_DB_SERVICE_HOST)" }] }),
+        &json!({ "env": [{ "name": "MY_DB_PORT", "value": "mine" }, { "name": "URL", "value": "$(MY_DB_SERVICE_HOST)" }] }),
     );
     let out = to_host(&place(), WHO, &pod(&spec), &links).unwrap().object.0;
     let env = out["spec"]["containers"][0]["env"].as_array().unwrap();
