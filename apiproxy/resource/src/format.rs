@@ -320,23 +320,31 @@ pub(crate) fn parse_ip(text: &str) -> Option<IpAddr> {
     Some(IpAddr::from(octets))
 }
 
-/// `IsValidIPForLegacyField`, not strict.
+/// `IsValidIPForLegacyField`: strict since 1.36, but not canonical.
 pub(crate) fn legacy_ip(path: &Path<'_>, text: &str, errors: &mut Errors) {
-    if parse_ip(text).is_none() {
-        errors.push(Error::invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
+    match parse_ip(text) {
+        None => {
+            errors.push(Error::invalid(path, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
+        }
+        Some(_) if text.parse::<IpAddr>().is_err() => {
+            errors.push(Error::invalid(path, text, "must not have leading 0s"));
+        }
+        Some(ip) if mapped(ip) => {
+            errors.push(Error::invalid(path, text, "must not be an IPv4-mapped IPv6 address"));
+        }
+        Some(_) => (),
     }
+}
+
+fn mapped(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
 }
 
 /// `IsValidIP`: strict and canonical.
 pub(crate) fn strict_ip(path: &Path<'_>, text: &str, errors: &mut Errors) {
-    let Some(ip) = parse_ip(text) else {
-        return legacy_ip(path, text, errors);
-    };
-    if text.parse::<IpAddr>().is_err() {
-        errors.push(Error::invalid(path, text, "must not have leading 0s"));
-    } else if matches!(ip, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
-        errors.push(Error::invalid(path, text, "must not be an IPv4-mapped IPv6 address"));
-    } else if ip.to_string() != text {
+    let before = errors.len();
+    legacy_ip(path, text, errors);
+    if let Some(ip) = parse_ip(text).filter(|ip| errors.len() == before && ip.to_string() != text) {
         errors.push(Error::invalid(path, text, format!("must be in canonical form (\"{ip}\")")));
     }
 }
@@ -352,11 +360,25 @@ pub(crate) fn parse_cidr(text: &str) -> Option<(IpAddr, u8)> {
     (bits <= if ip.is_ipv4() { 32 } else { 128 }).then_some((ip, bits))
 }
 
-/// `IsValidCIDRForLegacyField`, not strict.
+/// `IsValidCIDRForLegacyField`: strict since 1.36.
 pub(crate) fn legacy_cidr(path: &Path<'_>, text: &str, errors: &mut Errors) {
-    if parse_cidr(text).is_none() {
+    let Some((ip, bits)) = parse_cidr(text) else {
         errors.push(Error::invalid(path, text, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"));
-    }
+        return;
+    };
+    let (address, length) = text.split_once('/').unwrap_or((text, ""));
+    let zeros = address.parse::<IpAddr>().is_err() || (length.len() > 1 && length.starts_with('0'));
+    let beyond = match ip {
+        IpAddr::V4(v4) => u32::from(v4).checked_shl(u32::from(bits)).unwrap_or(0) != 0,
+        IpAddr::V6(v6) => u128::from(v6).checked_shl(u32::from(bits)).unwrap_or(0) != 0,
+    };
+    let detail = match () {
+        () if zeros => "must not have leading 0s in IP or prefix length",
+        () if mapped(ip) => "must not have an IPv4-mapped IPv6 address",
+        () if beyond => "must not have bits set beyond the prefix length",
+        () => return,
+    };
+    errors.push(Error::invalid(path, text, detail));
 }
 
 /// Adds one `Invalid` for each message.

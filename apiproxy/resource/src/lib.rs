@@ -15,10 +15,12 @@ mod format;
 mod json;
 mod kinds;
 pub mod meta;
+pub mod namespace;
 mod path;
 pub mod pod;
 pub mod quantity;
 pub mod scale;
+mod selector;
 mod strategy;
 pub mod table;
 

@@ -16,7 +16,7 @@ mod flow;
 mod ingress;
 mod job;
 mod limit_range;
-mod namespace;
+pub(crate) mod namespace;
 mod network_policy;
 mod node;
 mod plain;
@@ -31,6 +31,7 @@ mod service_account;
 mod stateful_set;
 mod storage;
 mod volume;
+mod workload;
 
 use crate::Strategy;
 

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::json::{at, child, fill_text, object, put, take_over, text};
+use schema::field::Error;
+
+use crate::json::{at, child, fill_text, object, put, take_over, text, texts};
 use crate::strategy::{BASE, Status};
-use crate::{NameRule, Scope, Strategy};
+use crate::{Errors, NameRule, Path, Scope, Strategy, format};
 
 pub(super) static NAMESPACE: Strategy = Strategy {
     plural: "namespaces",
@@ -14,6 +16,12 @@ pub(super) static NAMESPACE: Strategy = Strategy {
     default,
     prepare_create,
     prepare_update: |new, old| take_over(child(new, "spec"), at(old, "spec"), "finalizers"),
+    validate: |obj, errors| {
+        for name in texts(at(obj, "spec"), "finalizers") {
+            finalizer(name, &Path::root("spec.finalizers"), errors);
+        }
+    },
+    validate_status,
     fields: &[("status.phase", |namespace| text(at(namespace, "status"), "phase").to_owned())],
     ..BASE
 };
@@ -37,4 +45,39 @@ fn prepare_create(obj: &mut Value) {
         finalizers => *finalizers = json!(["kubernetes"]),
     }
     default("v1", obj);
+}
+
+/// The name of a finalizer of `spec.finalizers`.
+pub(super) fn finalizer(name: &str, path: &Path<'_>, errors: &mut Errors) {
+    format::invalid_each(path, name, format::qualified_name(name), errors);
+    if !name.contains('/') && !matches!(name, "kubernetes" | "orphan" | "foregroundDeletion") {
+        let detail = "name is neither a standard finalizer name nor is it fully qualified";
+        errors.push(Error::invalid(path, name, detail));
+    }
+}
+
+fn validate_status(new: &Value, _old: &Value, errors: &mut Errors) {
+    let phase = text(at(new, "status"), "phase");
+    let deleted = !at(at(new, "metadata"), "deletionTimestamp").is_null();
+    let detail = match (deleted, phase) {
+        (false, "Active") | (true, "Terminating") => return,
+        (false, _) => "may only be 'Active' if `deletionTimestamp` is empty",
+        (true, _) => "may only be 'Terminating' if `deletionTimestamp` is not empty",
+    };
+    errors.push(Error::invalid("status.Phase", phase, detail));
+}
+
+/// Prepares a write to the `finalize` subresource: the status stays.
+pub(crate) fn prepare_finalize(new: &mut Value, old: &Value) {
+    take_over(new, old, "status");
+}
+
+/// What is wrong with a write to the `finalize` subresource.
+pub(crate) fn validate_finalize(new: &Value, old: &Value) -> Errors {
+    let mut errors = crate::meta::validate_update(new, old);
+    let path = Path::root("spec");
+    for (index, name) in texts(at(new, "spec"), "finalizers").into_iter().enumerate() {
+        finalizer(name, &path.item("finalizers", index), &mut errors);
+    }
+    errors
 }

@@ -4,11 +4,14 @@ use serde_json::{Value, json};
 
 use crate::json::{items_mut, text};
 use crate::strategy::BASE;
-use crate::{Scope, Strategy};
+use crate::{NameRule, Scope, Strategy, meta};
 
 pub(super) static SERVICE_ACCOUNT: Strategy = Strategy {
     plural: "serviceaccounts",
     scope: Scope::Namespaced,
+    validate_update: |new, _, errors| {
+        meta::check_create(new, Scope::Namespaced, NameRule::DnsSubdomain, errors);
+    },
     prepare_create: names_only,
     prepare_update: |new, _| names_only(new),
     ..BASE

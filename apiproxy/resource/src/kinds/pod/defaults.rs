@@ -190,7 +190,7 @@ fn requests_from_limits(container: &mut Value) {
     }
 }
 
-type Amounts = BTreeMap<String, Quantity>;
+pub(super) type Amounts = BTreeMap<String, Quantity>;
 
 fn amounts(holder: &Value, field: &str) -> Amounts {
     entries(holder, field).filter_map(|(name, value)| Some((name.to_owned(), Quantity::of(value)?))).collect()
@@ -212,7 +212,7 @@ fn raise(total: &mut Amounts, floor: &Amounts) {
 }
 
 /// What all containers need together: the larger of the running ones and of any step of initialisation.
-fn aggregate(spec: &Value, field: &str) -> Amounts {
+pub(super) fn aggregate(spec: &Value, field: &str) -> Amounts {
     let (mut running, mut sidecars, mut peak) = (Amounts::new(), Amounts::new(), Amounts::new());
     for container in list(spec, "containers") {
         add(&mut running, &amounts(at(container, "resources"), field));
