@@ -65,11 +65,10 @@ impl Error {
     pub fn not_found(field: impl Into<String>, value: impl Into<Value>) -> Self {
         Self::new(ErrorKind::NotFound, field, value.into(), "")
     }
-    /// `Unsupported value`, with the supported ones.
+    /// `Unsupported value`, with the supported ones in the given order: upstream sorts some of its lists, not all.
     pub fn not_supported(field: impl Into<String>, value: impl Into<Value>, supported: &[&str]) -> Self {
-        let mut sorted: Vec<String> = supported.iter().map(|s| go_quote(s)).collect();
-        sorted.sort();
-        let detail = if sorted.is_empty() { String::new() } else { format!("supported values: {}", sorted.join(", ")) };
+        let quoted: Vec<String> = supported.iter().map(|s| go_quote(s)).collect();
+        let detail = if quoted.is_empty() { String::new() } else { format!("supported values: {}", quoted.join(", ")) };
         Self::new(ErrorKind::NotSupported, field, value.into(), detail)
     }
     /// `Too long`.

@@ -6,6 +6,8 @@ use crate::json::{at, child, drop_field, fill, fill_text, int, items_mut, list, 
 use crate::strategy::{BASE, Status};
 use crate::{NameRule, Scope, Strategy};
 
+mod validate;
+
 pub(super) static SERVICE: Strategy = Strategy {
     plural: "services",
     scope: Scope::Namespaced,
@@ -14,6 +16,9 @@ pub(super) static SERVICE: Strategy = Strategy {
     create_on_update: true,
     default,
     prepare_update,
+    validate: |obj, errors| validate::service(obj, errors),
+    validate_update: validate::update,
+    validate_status: |new, _, errors| validate::balancer(new, errors),
     fields: &[
         ("spec.clusterIP", |service| text(at(service, "spec"), "clusterIP").to_owned()),
         ("spec.type", |service| text(at(service, "spec"), "type").to_owned()),
@@ -22,7 +27,7 @@ pub(super) static SERVICE: Strategy = Strategy {
 };
 
 /// Reachable from outside the cluster.
-fn external(spec: &Value) -> bool {
+pub(super) fn external(spec: &Value) -> bool {
     match text(spec, "type") {
         "LoadBalancer" | "NodePort" => true,
         "ClusterIP" => size(spec, "externalIPs") > 0,

@@ -1,9 +1,6 @@
 //! Ages as people read them (`k8s.io/apimachinery/pkg/util/duration`).
 
 use jiff::Timestamp;
-use serde_json::Value;
-
-use crate::json::{at, text};
 
 /// `HumanDuration`: two units at most, of seconds.
 pub fn human_duration(seconds: i64) -> String {
@@ -33,11 +30,6 @@ pub fn since(time: &str, now: Timestamp) -> String {
         Ok(then) => human_duration(now.duration_since(then).as_secs()),
         Err(_) => "<unknown>".to_owned(),
     }
-}
-
-/// Age of an object.
-pub(super) fn age(obj: &Value, now: Timestamp) -> String {
-    since(text(at(obj, "metadata"), "creationTimestamp"), now)
 }
 
 #[cfg(test)]
