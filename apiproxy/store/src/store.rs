@@ -87,6 +87,8 @@ impl Store {
         let (revision, floor) = opened.replay(&mut |change| drop(state.apply(Built::new(change))))?;
         state.revision = revision;
         state.known_since = floor;
+        // What was there at the start is as old as this process.
+        state.history.age(Instant::now(), revision);
         let shared = Arc::new(Shared {
             state: RwLock::new(state),
             registry: Arc::new(Mutex::new(Registry::new(queues))),

@@ -1,4 +1,5 @@
 //! Writes, reads, watches and the base layer, one rule at a time.
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 use serde_json::{Value, json};
 use std::sync::Arc;

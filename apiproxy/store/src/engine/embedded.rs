@@ -117,22 +117,28 @@ impl Writer {
         loop {
             let mut commits = Vec::new();
             let open = self.collect(&mut commits);
+            let idle = commits.is_empty() && self.clears.is_empty();
             if !commits.is_empty() {
                 self.commit(commits);
             }
             self.clear_step();
-            if ticked.elapsed() >= TICK || self.rows.superseded_since_compaction() {
+            if ticked.elapsed() >= TICK || self.rows.worth_compacting() {
+                ticked = Instant::now();
                 let floor = self.sink.age();
-                if ticked.elapsed() >= TICK {
-                    ticked = Instant::now();
-                    self.maintain(Rows::checkpoint);
-                }
-                self.maintain(|rows| rows.compact(floor));
+                self.maintain(|rows| rows.compact(floor).map(drop));
+            }
+            if idle {
+                // Under load SQLite checkpoints by itself and reuses the log, which is cheaper than growing it again.
+                self.maintain(Rows::checkpoint);
             }
             if !open && self.clears.is_empty() {
                 break;
             }
         }
+        self.shut_down();
+    }
+
+    fn shut_down(mut self) {
         // What is still queued came after the close.
         while let Ok(job) = self.queue.try_recv() {
             match job {
@@ -140,6 +146,12 @@ impl Writer {
                 Job::Clear(_, answer) => drop(answer.send(Err(EngineError::Closed))),
                 Job::Close => {}
             }
+        }
+        let floor = self.sink.age();
+        let mut more = true;
+        while more && self.failed.is_none() {
+            more = false;
+            self.maintain(|rows| rows.compact(floor).map(|left| more = left));
         }
         self.maintain(Rows::checkpoint);
     }

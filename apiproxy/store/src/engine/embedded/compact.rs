@@ -12,16 +12,16 @@ const VACUUM_PAGES: i64 = 4000;
 
 impl Rows {
     /// Whether so much was written since the last look that the log should be compacted before the next tick.
-    pub(super) fn superseded_since_compaction(&self) -> bool {
+    pub(super) fn worth_compacting(&self) -> bool {
         self.revision.0 - self.looked.0 > 2 * STEP as u64
     }
 
-    /// Removes what is superseded up to `target`: one step of it.
-    pub(super) fn compact(&mut self, target: Revision) -> Result<(), Failure> {
+    /// Removes what is superseded up to `target`: one step of it. Returns whether there is more to do.
+    pub(super) fn compact(&mut self, target: Revision) -> Result<bool, Failure> {
         self.looked = self.revision;
         let target = target.min(self.revision);
         if target <= self.floor {
-            return Ok(());
+            return Ok(false);
         }
         let transaction = self.connection.transaction()?;
         let rows: Vec<(i64, i64, i64)> = {
@@ -36,8 +36,6 @@ impl Rows {
             && let Some((last, _, _)) = rows.last()
         {
             floor = revision(*last)?;
-            // More to do: have another look soon.
-            self.looked = self.floor;
         }
         {
             let mut delete = transaction.prepare_cached("DELETE FROM log WHERE revision = ?1")?;
@@ -54,7 +52,11 @@ impl Rows {
         transaction.commit()?;
         self.floor = floor;
         self.dirty = true;
-        Ok(())
+        if floor < target {
+            // Have another look soon.
+            self.looked = Revision::NONE;
+        }
+        Ok(floor < target)
     }
 
     /// Folds the write-ahead log into the database and gives free pages back.
