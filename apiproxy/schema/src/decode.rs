@@ -63,6 +63,13 @@ pub enum Reader {
     Untyped,
 }
 
+impl From<Value> for Decoded {
+    /// A value from an encoding that has no duplicate keys (protobuf).
+    fn from(value: Value) -> Self {
+        Self { value, duplicates: Vec::new(), yaml_duplicates: None }
+    }
+}
+
 impl Decoded {
     /// The errors of strict decoding in upstream's words (`duplicate field "spec.replicas"`, `unknown field
     /// "spec.foo"`), given the paths of unknown fields that `conform` or `prune` returned. Joined by `, ` they follow

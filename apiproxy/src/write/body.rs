@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use schema::Resource;
-use schema::decode::{Media, decode};
+use schema::decode::{Media, Reader, decode};
 use serde_json::Value;
 use tenancy::{TenantId, fleet};
 
@@ -29,9 +29,23 @@ pub(super) fn media(headers: &HeaderMap) -> Result<Media, Error> {
     }
 }
 
+/// Decodes a body of whatever kind: JSON, YAML or protobuf. Errors: 400, 415.
+pub(super) fn any_kind(headers: &HeaderMap, body: &Bytes) -> Result<schema::decode::Decoded, Error> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if content_type.split(';').next().unwrap_or_default().trim() != wire::MEDIA_TYPE {
+        return decode(body, media(headers)?).map_err(|error| Error::BadRequest(error.to_string()));
+    }
+    let find = |api_version: &str, kind: &str| {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        schema::table::Table::builtin().kind(group, version, kind)
+    };
+    let value = wire::decode(body, find).map_err(|error| Error::BadRequest(error.to_string()))?;
+    Ok(value.into())
+}
+
 /// The tenant a write is for. In the fleet view the name of a new cluster-scoped object tells it.
 /// Errors: 400 when nothing does.
-pub(super) fn tenant(info: &Info, resource: &Resource, body: &Bytes) -> Result<TenantId, Error> {
+pub(super) fn tenant(info: &Info, resource: &Resource, headers: &HeaderMap, body: &Bytes) -> Result<TenantId, Error> {
     if let Some(tenant) = info.tenant {
         return Ok(tenant);
     }
@@ -39,7 +53,7 @@ pub(super) fn tenant(info: &Info, resource: &Resource, body: &Bytes) -> Result<T
     if resource.namespaced || info.verb != "create" {
         return Err(nowhere());
     }
-    let decoded = decode(body, Media::Json).map_err(|error| Error::BadRequest(error.to_string()))?;
+    let decoded = any_kind(headers, body)?;
     let metadata = &decoded.value["metadata"];
     let name = metadata["name"].as_str().or_else(|| metadata["generateName"].as_str()).ok_or_else(nowhere)?;
     let (tenant, _) = fleet::split(name).ok_or_else(nowhere)?;
@@ -55,10 +69,14 @@ pub(super) fn object(
     body: &Bytes,
     validation: Validation,
 ) -> Result<Decoded, Error> {
-    let decoded = decode(body, media(headers)?).map_err(|error| {
-        Error::BadRequest(format!("the object provided is unrecognized (must be of type {}): {error}", resource.kind))
+    let mut decoded = any_kind(headers, body).map_err(|error| match error {
+        Error::BadRequest(error) => Error::BadRequest(format!(
+            "the object provided is unrecognized (must be of type {}): {error}",
+            resource.kind
+        )),
+        other => other,
     })?;
-    let mut value = decoded.value;
+    let mut value = decoded.value.take();
     if !value.is_object() {
         return Err(Error::BadRequest(format!(
             "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error",
@@ -67,34 +85,33 @@ pub(super) fn object(
     }
     check_kind(resource, &mut value)?;
     plain_names(info, resource, &mut value);
-    let mut complaints: Vec<String> =
-        decoded.duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
-    complaints.extend(shape(resource, &mut value)?);
-    let warnings = judge(resource, complaints, validation)?;
+    let unknown = shape(resource, &mut value)?;
+    let warnings = judge(resource, &decoded, &unknown, validation)?;
     Ok(Decoded { value, warnings })
 }
 
-/// Brings a value into the shape of its kind; returns the complaints about fields that are not in it.
+/// Brings a value into the shape of its kind; returns the paths of fields that are not in it.
 pub(super) fn shape(resource: &Resource, value: &mut Value) -> Result<Vec<String>, Error> {
-    let unknown = if resource.custom.is_some() {
-        schema::prune::prune(resource.schema.node(), value)
-    } else {
-        schema::conform::conform(resource.schema.node(), value).map_err(|mismatch| {
-            Error::BadRequest(format!(
-                "{} in version \"{}\" cannot be handled as a {}: {mismatch}",
-                resource.kind, resource.version, resource.kind
-            ))
-        })?
-    };
-    Ok(unknown.into_iter().map(|path| format!("unknown field \"{path}\"")).collect())
+    if resource.custom.is_some() {
+        return Ok(schema::prune::prune(resource.schema.node(), value));
+    }
+    schema::conform::conform(resource.schema.node(), value).map_err(|mismatch| {
+        Error::BadRequest(format!(
+            "{} in version \"{}\" cannot be handled as a {}: {mismatch}",
+            resource.kind, resource.version, resource.kind
+        ))
+    })
 }
 
 /// Turns complaints into warnings, or into the failure that strict validation wants.
 pub(super) fn judge(
     resource: &Resource,
-    complaints: Vec<String>,
+    decoded: &schema::decode::Decoded,
+    unknown: &[String],
     validation: Validation,
 ) -> Result<Vec<String>, Error> {
+    let reader = if resource.custom.is_some() { Reader::Untyped } else { Reader::Typed };
+    let complaints = decoded.strict_errors(unknown, reader);
     if complaints.is_empty() || validation == Validation::Ignore {
         return Ok(Vec::new());
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use schema::decode::decode;
 use serde_json::{Value, json};
 use store::{At, Object, Query, Scope};
 
@@ -132,12 +131,7 @@ fn refused(context: &Context<'_>, name: &str, error: Refused) -> Error {
 /// Reads `DeleteOptions`: the body wins, the query fills in (upstream: `DeleteResource`).
 fn options(context: &Context<'_>, body: &Bytes) -> Result<DeleteOptions, Error> {
     let query = &context.info().query;
-    let value = if body.is_empty() {
-        json!({})
-    } else {
-        let media = body::media(context.headers)?;
-        decode(body, media).map_err(|error| Error::BadRequest(error.to_string()))?.value
-    };
+    let value = if body.is_empty() { json!({}) } else { body::any_kind(context.headers, body)?.value };
     let mut errors = Vec::new();
     let policy_text = value["propagationPolicy"].as_str().unwrap_or(query.get("propagationPolicy"));
     let orphan = value["orphanDependents"].as_bool().or_else(|| query.optional_flag("orphanDependents"));
@@ -182,8 +176,7 @@ fn options(context: &Context<'_>, body: &Bytes) -> Result<DeleteOptions, Error> 
 
 /// `pods/eviction`: deletes a pod unless a disruption budget forbids it (upstream: `EvictionREST`).
 pub(super) async fn evict(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
-    let media = body::media(context.headers)?;
-    let eviction = decode(&body, media).map_err(|error| Error::BadRequest(error.to_string()))?.value;
+    let eviction = body::any_kind(context.headers, &body)?.value;
     let object = stored(context.api, context.info(), &context.resource)?;
     let pod = object.value();
     let finished = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed" | "Pending"));

@@ -121,7 +121,7 @@ pub(crate) async fn write(
     check_verb(&resource, info)?;
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let options = Options::parse(info, headers, &resource)?;
-    let tenant = body::tenant(info, &resource, &body)?;
+    let tenant = body::tenant(info, &resource, headers, &body)?;
     let context = Context { api, permit, resource, tenant, options, headers, now };
     let outcome = if info.group == route::GROUP {
         routes::write(&context, body).await?

@@ -5,7 +5,7 @@ use ::patch::apply::ApplyError;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use schema::decode::{Media, decode};
+use schema::decode::{Decoded, Media, decode};
 use serde_json::{Value, json};
 
 use super::options::reset;
@@ -124,8 +124,8 @@ fn reshape(context: &Context<'_>, new: &mut Value) -> Result<Vec<String>, Error>
         )));
     }
     body::plain_names(context.info(), resource, new);
-    let complaints = body::shape(resource, new)?;
-    let warnings = body::judge(resource, complaints, context.options.validation)?;
+    let unknown = body::shape(resource, new)?;
+    let warnings = body::judge(resource, &Value::Null.into(), &unknown, context.options.validation)?;
     context.kind().default(new);
     super::update::check_place(context, new)?;
     Ok(warnings)
@@ -141,10 +141,10 @@ async fn apply(context: &Context<'_>, body: Bytes, part: Part) -> Result<Outcome
             errors: vec![error],
         });
     }
-    let decoded =
+    let mut decoded =
         decode(&body, Media::Yaml).map_err(|error| Error::BadRequest(format!("error decoding YAML: {error}")))?;
-    let mut config = decoded.value;
-    let mut warnings = check_config(context, &mut config, &decoded.duplicates)?;
+    let mut config = decoded.value.take();
+    let mut warnings = check_config(context, &mut config, &decoded)?;
     let merge = |live: Option<&Value>| -> Result<Value, Error> {
         let (node, options) = (context.resource.schema.node(), &context.options);
         let merged = ::patch::apply::apply(
@@ -178,7 +178,7 @@ async fn apply(context: &Context<'_>, body: Bytes, part: Part) -> Result<Outcome
 }
 
 /// Checks an applied configuration: kind, names, no managedFields; prunes and conforms it.
-fn check_config(context: &Context<'_>, config: &mut Value, duplicates: &[String]) -> Result<Vec<String>, Error> {
+fn check_config(context: &Context<'_>, config: &mut Value, decoded: &Decoded) -> Result<Vec<String>, Error> {
     let resource = &context.resource;
     let want = crate::read::group_version(resource);
     if !config.is_object() {
@@ -197,9 +197,9 @@ fn check_config(context: &Context<'_>, config: &mut Value, duplicates: &[String]
         return Err(Error::BadRequest("metadata.managedFields must be nil".to_owned()));
     }
     body::plain_names(context.info(), resource, config);
-    let mut complaints: Vec<String> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
-    complaints.extend(body::shape(resource, config)?);
-    let warnings = body::judge(resource, complaints, context.options.validation)?;
+    // Only a copy is brought into shape: what is applied owns exactly the fields it says, not those a decoder adds.
+    let unknown = body::shape(resource, &mut config.clone())?;
+    let warnings = body::judge(resource, decoded, &unknown, context.options.validation)?;
     super::update::check_place(context, config)?;
     Ok(warnings)
 }

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use schema::decode::decode;
 use schema::field;
 use serde_json::{Value, json};
 
@@ -78,8 +77,7 @@ async fn scale(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
         let mut scale = resource::scale::read(&context.resource, old);
         let before = scale.clone();
         if context.info().verb == "update" {
-            let decoded = decode(&body, body::media(context.headers)?);
-            scale = decoded.map_err(|error| Error::BadRequest(error.to_string()))?.value;
+            scale = body::any_kind(context.headers, &body)?.value;
             if scale["kind"] != "Scale" && !scale["kind"].is_null() {
                 return Err(Error::BadRequest(format!(
                     "wrong kind passed to the scale subresource: {}",
@@ -113,7 +111,7 @@ async fn scale(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
 
 /// `pods/binding`: assigns a pod to a node, once (upstream: `BindingREST.assignPod`).
 async fn bind(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
-    let decoded = decode(&body, body::media(context.headers)?).map_err(|error| Error::BadRequest(error.to_string()))?;
+    let decoded = body::any_kind(context.headers, &body)?;
     let binding = decoded.value;
     let node = binding["target"]["name"].as_str().unwrap_or_default().to_owned();
     let kind = binding["target"]["kind"].as_str().unwrap_or_default();
@@ -174,4 +172,3 @@ fn scheduled(pod: &mut Value, now: &str) {
     }
     pod["status"]["conditions"] = Value::from(conditions);
 }
-

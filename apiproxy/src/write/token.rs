@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use schema::decode::decode;
 use schema::field;
 use serde_json::{Value, json};
 use store::{Collection, Object};
@@ -17,8 +16,7 @@ const MAX_SECONDS: i64 = 1 << 32;
 
 /// Issues a token. Errors: 422 for a bad request, 404 for bound objects that are not there, 409 for other uids.
 pub(super) async fn request(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
-    let media = body::media(context.headers)?;
-    let mut request = decode(&body, media).map_err(|error| Error::BadRequest(error.to_string()))?.value;
+    let mut request = body::any_kind(context.headers, &body)?.value;
     let kind = request["kind"].as_str().unwrap_or("TokenRequest");
     if kind != "TokenRequest" {
         return Err(Error::BadRequest(format!(
