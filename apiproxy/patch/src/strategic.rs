@@ -181,7 +181,13 @@ fn set_orders(original: &mut Fields, patch: &mut Fields, node: Option<Node<'_>>)
         };
         let live = live.map(Vec::as_slice).unwrap_or_default();
         let kind = list::item_kind(&[live, wanted.map(Vec::as_slice).unwrap_or_default()])?;
-        let ordered = order::arrange(merged, &order, live, place.key().filter(|_| kind == "map[string]interface {}"))?;
+        let ordered = match place.key().filter(|_| kind == type_name(&Value::Object(Fields::new()))) {
+            Some(key) => {
+                let server = order::after_deletions(live, wanted.map(Vec::as_slice).unwrap_or_default(), key);
+                order::arrange(merged, &order, &server, Some(key))?
+            }
+            None => order::arrange(merged, &order, live, None)?,
+        };
         original.insert(name.to_owned(), Value::Array(ordered));
         patch.remove(name);
     }

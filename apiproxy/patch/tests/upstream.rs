@@ -140,7 +140,7 @@ impl Case {
         }
         let after = &self.line["after"];
         let mut causes: Vec<Value> = after["details"]["causes"].as_array().cloned().unwrap_or_default();
-        causes.sort_by_key(|cause| cause["field"].to_string());
+        causes.sort_by_key(ToString::to_string);
         json!({"code": after["code"], "reason": after["reason"].as_str().unwrap_or_default(), "message": after["message"], "causes": causes})
     }
 
@@ -191,7 +191,7 @@ fn apply_status(error: &ApplyError) -> Value {
             .collect(),
         _ => Vec::new(),
     };
-    causes.sort_by_key(|cause| cause["field"].to_string());
+    causes.sort_by_key(ToString::to_string);
     json!({"code": code, "reason": reason, "message": error.to_string(), "causes": causes})
 }
 

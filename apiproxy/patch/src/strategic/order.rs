@@ -1,7 +1,7 @@
 //! The order of a merged list: items the patch names in the patch's order, others in the server's, interleaved as they
 //! stood on the server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -15,35 +15,32 @@ pub(super) fn check(patch: &[Value], order: &[Value], key: Option<&str>) -> Resu
     if patch.is_empty() || order.is_empty() {
         return Ok(());
     }
-    let mut places = order.iter();
-    for item in patch {
-        let directive = item.as_object().and_then(|fields| fields.get(DIRECTIVE));
-        if directive.is_some() {
+    let directive = |item: &Value| item.as_object().and_then(|fields| fields.get(DIRECTIVE)).cloned();
+    let is_kept = |item: &&Value| key.is_none() || directive(item) != Some(Value::from("delete"));
+    let mut items = patch.iter().filter(is_kept).peekable();
+    let mut places = order.iter().peekable();
+    while let (Some(item), Some(place)) = (items.peek(), places.peek()) {
+        if directive(item).is_some() {
+            items.next();
             continue;
         }
         if let Some(key) = key {
             has_key(item, key)?;
+            has_key(place, key)?;
         }
-        let found = places.by_ref().map(|place| {
-            if let Some(key) = key {
-                has_key(place, key)?;
-            }
-            Ok(identity(place, key).is_some_and(|id| Some(id) == identity(item, key)))
-        });
-        let mut matched = false;
-        for same in found {
-            if same? {
-                matched = true;
-                break;
-            }
+        let id = identity(item, key);
+        if id.is_some() && id == identity(place, key) {
+            items.next();
         }
-        if !matched {
-            return Err(internal(format!(
-                "The order in patch list:\n{}\n doesn't match $setElementOrder list:\n{}\n",
-                plain(&Value::from(patch.to_vec())),
-                plain(&Value::from(order.to_vec()))
-            )));
-        }
+        places.next();
+    }
+    // Directives behind the last place count as misplaced too.
+    if items.peek().is_some() && places.peek().is_none() {
+        return Err(internal(format!(
+            "The order in patch list:\n{}\n doesn't match $setElementOrder list:\n{}\n",
+            plain(&Value::from(patch.to_vec())),
+            plain(&Value::from(order.to_vec()))
+        )));
     }
     Ok(())
 }
@@ -87,6 +84,26 @@ pub(super) fn arrange(
     arranged.extend(named);
     arranged.extend(others);
     Ok(arranged)
+}
+
+/// The server's list as upstream sees it when it arranges a merged one: it deletes and appends in place, so items the
+/// patch adds stand in the slots that deleted ones left, and count as items of the server.
+pub(super) fn after_deletions(server: &[Value], patch: &[Value], key: &str) -> Vec<Value> {
+    let directive = |item: &Value, name: &str| item.get(DIRECTIVE).and_then(Value::as_str) == Some(name);
+    let deleted = patch.iter().filter(|item| directive(item, "delete"));
+    let deleted: HashSet<String> = deleted.filter_map(|item| identity(item, Some(key))).collect();
+    let gone = |item: &Value| identity(item, Some(key)).is_some_and(|id| deleted.contains(&id));
+    let mut left: Vec<Value> = server.iter().filter(|item| !gone(item)).cloned().collect();
+    if patch.iter().any(|item| directive(item, "replace")) {
+        return left;
+    }
+    let mut known: HashSet<String> = left.iter().filter_map(|item| identity(item, Some(key))).collect();
+    for item in patch.iter().filter(|item| item.get(DIRECTIVE).is_none()) {
+        if left.len() < server.len() && identity(item, Some(key)).is_some_and(|id| known.insert(id)) {
+            left.push(item.clone());
+        }
+    }
+    left
 }
 
 fn positions(order: &[Value], key: Option<&str>) -> HashMap<String, usize> {

@@ -164,6 +164,13 @@ fn element_order_is_kept() {
                    "items": [{"name": "2", "$patch": "delete"}]}),
             json!({"items": [{"name": "3"}, {"name": "1"}]}),
         ),
+        // What is added where something was deleted stands where the server had it.
+        (
+            live.clone(),
+            json!({"$setElementOrder/items": [{"name": "4"}, {"name": "1"}],
+                   "items": [{"name": "1", "$patch": "delete"}, {"name": "4"}]}),
+            json!({"items": [{"name": "2"}, {"name": "3"}, {"name": "4"}]}),
+        ),
         (json!({}), json!({"$setElementOrder/items": []}), json!({})),
     ]);
 }
@@ -196,6 +203,12 @@ fn refusals_have_upstreams_words() {
             json!({"$setElementOrder/items": [{"name": "1"}], "items": [{"name": "2"}]}),
             500,
             "The order in patch list:\n[map[name:2]]\n doesn't match $setElementOrder list:\n[map[name:1]]\n",
+        ),
+        (
+            json!({"$setElementOrder/items": [{"name": "2"}], "items": [{"name": "2"}, {"$patch": "replace"}]}),
+            500,
+            "The order in patch list:\n[map[name:2] map[$patch:replace]]\n doesn't match $setElementOrder list:\n\
+             [map[name:2]]\n",
         ),
         (json!({"b": {"q": {}}}), 500, "unable to find api field in struct Thing for the json field \"q\""),
         (json!({"labels": {"m": {}}}), 500, "merging an object in json but data type is not struct, instead is: map"),
