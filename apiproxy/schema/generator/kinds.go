@@ -26,9 +26,9 @@ var scheme = func() *runtime.Scheme {
 	return all
 }()
 
-// meta is the group version under which kinds of the API machinery itself are listed. Upstream registers most of
+// machinery is the group version under which kinds of the API machinery itself are listed. Upstream registers most of
 // them in every group version.
-var meta = schema.GroupVersion{Group: "meta.k8s.io", Version: "v1"}
+var machinery = schema.GroupVersion{Group: "meta.k8s.io", Version: "v1"}
 
 // collectKinds finds the Go types of all kinds a client of the served versions may send or receive.
 func collectKinds(s *server) map[schema.GroupVersionKind]reflect.Type {
@@ -51,7 +51,7 @@ func collectKinds(s *server) map[schema.GroupVersionKind]reflect.Type {
 		metav1.PartialObjectMetadata{}, metav1.PartialObjectMetadataList{},
 	} {
 		goType := reflect.TypeOf(object)
-		kinds[meta.WithKind(goType.Name())] = goType
+		kinds[machinery.WithKind(goType.Name())] = goType
 	}
 	return kinds
 }

@@ -26,7 +26,9 @@ func main() {
 	writeKinds(filepath.Join(*table, "kinds.json"), kinds)
 	writeTypes(filepath.Join(*table, "types.json"), types)
 	writeResources(filepath.Join(*table, "resources.json"), server)
-	_, _ = cases, golden
+	writeRBAC(filepath.Join(*table, "rbac.json"))
+	writePriorityClasses(filepath.Join(*table, "priority-classes.json"))
+	writeGolden(*cases, *golden)
 }
 
 func check(err error) {

@@ -8,6 +8,7 @@
 //!   decode ─► conform (types, unknown fields) ─► default ─► validate         one Node walk for every kind
 //! ```
 
+pub mod bootstrap;
 pub mod conform;
 pub mod crd;
 pub mod decode;
