@@ -26,7 +26,9 @@ impl<'a> Kind<'a> {
         if self.resource.custom.is_none() {
             self.strategy.default(&self.resource.version, object);
         }
-        if is_definition(self.resource) {}
+        if is_definition(self.resource) {
+            schema::crd::defaults(object);
+        }
     }
 
     /// Brings an object into the stored version.
@@ -83,7 +85,9 @@ impl<'a> Kind<'a> {
     pub(crate) fn validate_create(&self, object: &Value) -> Vec<field::Error> {
         let Some(custom) = &self.resource.custom else {
             let mut errors = self.strategy.validate_create(object);
-            if is_definition(self.resource) {}
+            if is_definition(self.resource) {
+                errors.extend(schema::crd::validate_create(object));
+            }
             return errors;
         };
         let mut errors =
@@ -96,7 +100,9 @@ impl<'a> Kind<'a> {
     pub(crate) fn validate_update(&self, new: &Value, old: &Value) -> Vec<field::Error> {
         let Some(custom) = &self.resource.custom else {
             let mut errors = self.strategy.validate_update(new, old);
-            if is_definition(self.resource) {}
+            if is_definition(self.resource) {
+                errors.extend(schema::crd::validate_update(new, old));
+            }
             return errors;
         };
         let mut errors = resource::meta::validate_update(new, old);
