@@ -17,12 +17,13 @@ pub struct Host {
 
 /// The processes of a host that the harness started. Dropped in this order: clients first.
 struct Own {
-    kwok: Process,
-    scheduler: Process,
+    kwok: Option<Process>,
+    scheduler: Option<Process>,
     controller_manager: Process,
     apiserver: Process,
-    etcd: Process,
+    _etcd: Process,
     directory: PathBuf,
+    pki: Pki,
 }
 
 impl Host {
@@ -39,7 +40,39 @@ impl Host {
             let kubectl = Kubectl::new(assets, &kubeconfig, directory);
             return Self { kubeconfig, kubectl, own: None };
         }
-        let ports = Ports { etcd: port::free(), peer: port::free(), api: port::free(), kubelet: port::free() };
+        let mut host = Self::without_nodes(assets, directory, logs);
+        let (kubeconfig, kubectl) = (host.kubeconfig.clone(), host.kubectl.clone());
+        let own = host.own_mut();
+        let start = |binary: &str, arguments: Vec<String>| {
+            Some(Process::start(&assets.path(binary), &arguments, &logs.join(format!("{binary}.log"))))
+        };
+        let settings = kwok::Settings {
+            directory,
+            kubeconfig: &kubeconfig,
+            port: port::free(),
+            serving: &own.pki.kubelet,
+            logged_namespaces,
+        };
+        let nodes = NODES.map(|name| kwok::node(name, settings.port).to_string());
+        own.kwok = start("kwok", kwok::arguments(&settings));
+        own.scheduler = start("kube-scheduler", scheduler_arguments(&own.pki));
+        for node in nodes {
+            kubectl.input("create -f -", &node).ok();
+        }
+        eventually("nodes are schedulable", || {
+            let nodes =
+                kubectl.run("get nodes -o jsonpath={.items[*].spec.taints}").result().map_err(|e| e.to_string())?;
+            if nodes.trim().is_empty() { Ok(()) } else { Err(nodes) }
+        });
+        host
+    }
+
+    /// Starts a control plane without nodes and without scheduler, for whoever brings their own.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub fn without_nodes(assets: &Assets, directory: &Path, logs: &Path) -> Self {
+        let ports = Ports { etcd: port::free(), peer: port::free(), api: port::free() };
         let pki = Pki::new(directory, ports.api);
         let start = |binary: &str, arguments: Vec<String>| {
             Process::start(&assets.path(binary), &arguments, &logs.join(format!("{binary}.log")))
@@ -52,31 +85,12 @@ impl Host {
             apiserver.alive().expect("kube-apiserver runs");
             kubectl.run("get --raw /readyz").result()
         });
-        let settings = kwok::Settings {
-            directory,
-            kubeconfig: &pki.kubeconfig,
-            port: ports.kubelet,
-            serving: &pki.kubelet,
-            logged_namespaces,
-        };
-        let own = Own {
-            kwok: start("kwok", kwok::arguments(&settings)),
-            scheduler: start("kube-scheduler", scheduler_arguments(&pki)),
-            controller_manager: start("kube-controller-manager", controller_manager_arguments(&pki)),
-            apiserver,
-            etcd,
-            directory: directory.to_owned(),
-        };
-        for name in NODES {
-            kubectl.input("create -f -", &kwok::node(name, ports.kubelet).to_string()).ok();
-        }
-        eventually("nodes are schedulable", || {
-            let nodes =
-                kubectl.run("get nodes -o jsonpath={.items[*].spec.taints}").result().map_err(|e| e.to_string())?;
-            if nodes.trim().is_empty() { Ok(()) } else { Err(nodes) }
-        });
+        let controller_manager = start("kube-controller-manager", controller_manager_arguments(&pki));
         eventually("the default service account exists", || kubectl.run("get serviceaccount default").result());
-        Self { kubeconfig: pki.kubeconfig, kubectl, own: Some(own) }
+        let kubeconfig = pki.kubeconfig.clone();
+        let directory = directory.to_owned();
+        let own = Own { kwok: None, scheduler: None, controller_manager, apiserver, _etcd: etcd, directory, pki };
+        Self { kubeconfig, kubectl, own: Some(own) }
     }
 
     /// Kubeconfig of its administrator.
@@ -117,7 +131,8 @@ impl Host {
         own.apiserver.restart();
         eventually("kube-apiserver is ready again", || kubectl.run("get --raw /readyz").result());
         // Without leader election these two end when their API server is gone for long.
-        for process in [&mut own.controller_manager, &mut own.scheduler, &mut own.kwok, &mut own.etcd] {
+        let clients = [Some(&mut own.controller_manager), own.scheduler.as_mut(), own.kwok.as_mut()];
+        for process in clients.into_iter().flatten() {
             if process.alive().is_err() {
                 process.restart();
             }
@@ -137,7 +152,6 @@ struct Ports {
     etcd: u16,
     peer: u16,
     api: u16,
-    kubelet: u16,
 }
 
 struct Pki {
