@@ -12,6 +12,11 @@ fn sources() -> Vec<File> {
     files(".rs").into_iter().filter(|file| file.path != "e2e/tests/tidy/sources.rs").collect()
 }
 
+/// Whether a file is test code, where `unwrap` needs no excuse.
+fn is_test(file: &File) -> bool {
+    file.path.contains("/tests/") || file.path.ends_with("tests.rs") || file.path.contains("/scenarios/")
+}
+
 /// Complaints about every line for which `wrong` says why.
 fn lines(wrong: impl Fn(&File, &str) -> Option<String>) -> Vec<String> {
     let mut complaints = Vec::new();
@@ -71,7 +76,10 @@ fn names_say_something() {
 #[test]
 fn nothing_is_left_undone() {
     let marks = ["todo!(", "unimplemented!(", "#[ignore", "FIXME", "XXX:"];
-    let found = lines(|_, line| marks.iter().find(|mark| line.contains(**mark)).map(|mark| (*mark).to_owned()));
+    // Examples in documentation that must not compile may leave something out.
+    let code = |line: &str| !line.trim_start().starts_with("//!") && !line.trim_start().starts_with("///");
+    let found =
+        lines(|_, line| marks.iter().find(|mark| line.contains(**mark) && code(line)).map(|mark| (*mark).to_owned()));
     expect_none("unfinished code and ignored tests do not land", &found);
 }
 
@@ -79,7 +87,7 @@ fn nothing_is_left_undone() {
 #[test]
 fn lint_exceptions_have_reasons() {
     let mut complaints = Vec::new();
-    for file in sources() {
+    for file in sources().into_iter().filter(|file| !is_test(file)) {
         let lines: Vec<&str> = file.text.lines().collect();
         for (index, line) in lines.iter().enumerate() {
             let exception =
