@@ -360,6 +360,21 @@ pub(crate) fn parse_cidr(text: &str) -> Option<(IpAddr, u8)> {
     (bits <= if ip.is_ipv4() { 32 } else { 128 }).then_some((ip, bits))
 }
 
+/// Whether an address lies in a network.
+pub(crate) fn cidr_contains((network, bits): (IpAddr, u8), ip: IpAddr) -> bool {
+    match (network, ip) {
+        (IpAddr::V4(network), IpAddr::V4(ip)) => {
+            let shift = 32 - u32::from(bits.min(32));
+            u32::from(network).checked_shr(shift) == u32::from(ip).checked_shr(shift)
+        }
+        (IpAddr::V6(network), IpAddr::V6(ip)) => {
+            let shift = 128 - u32::from(bits.min(128));
+            u128::from(network).checked_shr(shift) == u128::from(ip).checked_shr(shift)
+        }
+        _ => false,
+    }
+}
+
 /// `IsValidCIDRForLegacyField`: strict since 1.36.
 pub(crate) fn legacy_cidr(path: &Path<'_>, text: &str, errors: &mut Errors) {
     let Some((ip, bits)) = parse_cidr(text) else {

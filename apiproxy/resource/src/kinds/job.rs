@@ -7,6 +7,8 @@ use crate::json::{at, child, dig, fill, fill_text, flag, int, items_mut, object,
 use crate::strategy::{BASE, Generation, Status};
 use crate::{Scope, Strategy};
 
+pub(super) mod validate;
+
 pub(super) static JOB: Strategy = Strategy {
     group: "batch",
     plural: "jobs",
@@ -15,6 +17,9 @@ pub(super) static JOB: Strategy = Strategy {
     generation: Generation::On(&["spec"]),
     default,
     prepare_create,
+    validate: validate::job,
+    validate_update: validate::update,
+    warnings: super::workload::template_warnings,
     fields: &[("status.successful", |job| dig(job, "status.succeeded").as_i64().unwrap_or(0).to_string())],
     ..BASE
 };

@@ -1,14 +1,30 @@
 //! LimitRanges.
 
+use std::collections::BTreeSet;
+
+use schema::field::Error;
 use serde_json::{Map, Value};
 
+use super::pod::amounts::{container_resource, overcommits, resource_name};
 use super::pod::defaults::resource_list;
-use crate::json::{child, items_mut, object, put, text};
+use super::workload::SPEC;
+use crate::json::{at, child, entries, items_mut, list, object, put, size, text};
+use crate::quantity::{Quantity, Style};
 use crate::strategy::BASE;
-use crate::{Scope, Strategy};
+use crate::{Errors, NameRule, Path, Scope, Strategy, format, meta};
 
-pub(super) static LIMIT_RANGE: Strategy =
-    Strategy { plural: "limitranges", scope: Scope::Namespaced, create_on_update: true, default, ..BASE };
+pub(super) static LIMIT_RANGE: Strategy = Strategy {
+    plural: "limitranges",
+    scope: Scope::Namespaced,
+    create_on_update: true,
+    default,
+    validate,
+    validate_update: |new, _, errors| {
+        meta::check_create(new, Scope::Namespaced, NameRule::DnsSubdomain, errors);
+        validate(new, errors);
+    },
+    ..BASE
+};
 
 fn default(_version: &str, obj: &mut Value) {
     for item in items_mut(child(obj, "spec"), "limits") {
@@ -33,5 +49,83 @@ fn merge(item: &mut Value, into: &str, from: &str) {
     if target.is_empty() {
         put(item, into, Value::Null);
         crate::json::drop_field(item, into);
+    }
+}
+
+fn validate(obj: &Value, errors: &mut Errors) {
+    let mut types: Vec<&str> = Vec::new();
+    for (index, limit) in list(at(obj, "spec"), "limits").iter().enumerate() {
+        let path = SPEC.item("limits", index);
+        let kind = text(limit, "type");
+        let wrong = format::qualified_name(kind);
+        if wrong.is_empty() && !kind.contains('/') && !matches!(kind, "Pod" | "Container" | "PersistentVolumeClaim") {
+            let detail = "must be a standard limit type or fully qualified";
+            errors.push(Error::invalid(path.child("type"), kind, detail));
+        }
+        format::invalid_each(&path.child("type"), kind, wrong, errors);
+        if types.contains(&kind) {
+            errors.push(Error::duplicate(path.child("type"), kind));
+        }
+        types.push(kind);
+        item(limit, kind, &path, errors);
+    }
+}
+
+fn item(limit: &Value, kind: &str, path: &Path<'_>, errors: &mut Errors) {
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for field in ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] {
+        let here = path.child(field);
+        if kind == "Pod" && matches!(field, "default" | "defaultRequest") {
+            if size(limit, field) > 0 {
+                errors.push(Error::forbidden(here, "may not be specified when `type` is 'Pod'"));
+            }
+            continue;
+        }
+        for (name, _) in entries(limit, field) {
+            if matches!(kind, "Pod" | "Container") {
+                container_resource(name, &here.key(name), errors);
+            } else {
+                resource_name(name, &here.key(name), errors);
+            }
+            names.insert(name);
+        }
+    }
+    let storage = |field: &str| at(limit, field).get("storage").is_some();
+    if kind == "PersistentVolumeClaim" && !storage("min") && !storage("max") {
+        let detail = "either minimum or maximum storage value is required, but neither was provided";
+        errors.push(Error::required(path.child("limits"), detail));
+    }
+    names.iter().for_each(|name| bounds(limit, name, path, errors));
+}
+
+/// The bounds and defaults of one resource must be in order.
+fn bounds(limit: &Value, name: &str, path: &Path<'_>, errors: &mut Errors) {
+    let amount = |field: &str| Quantity::of(at(at(limit, field), name));
+    let [min, max, default, request, ratio] =
+        ["min", "max", "default", "defaultRequest", "maxLimitRequestRatio"].map(amount);
+    let mut ordered =
+        |low: Option<Quantity>, high: Option<Quantity>, words: [&str; 2], field: &str, shown: Option<Quantity>| {
+            if let (Some(low), Some(high), Some(shown)) = (low, high, shown) {
+                if low > high {
+                    let detail = format!("{} value {low} is greater than {} value {high}", words[0], words[1]);
+                    errors.push(Error::invalid(path.child(field).key(name), shown.to_string(), detail));
+                }
+            }
+        };
+    ordered(min, max, ["min", "max"], "min", min);
+    ordered(min, request, ["min", "default request"], "defaultRequest", request);
+    ordered(request, max, ["default request", "max"], "defaultRequest", request);
+    ordered(request, default, ["default request", "default limit"], "defaultRequest", request);
+    ordered(min, default, ["min", "default"], "default", min);
+    ordered(default, max, ["default", "max"], "default", max);
+    if let Some(ratio) = ratio.filter(|ratio| *ratio < Quantity::units(1, Style::Decimal)) {
+        let detail = format!("ratio {ratio} is less than 1");
+        errors.push(Error::invalid(path.child("maxLimitRequestRatio").key(name), ratio.to_string(), detail));
+    }
+    if let (false, Some(default), Some(request)) = (overcommits(name), default, request) {
+        if default != request {
+            let detail = format!("default value {default} must equal to defaultRequest value {request} in {name}");
+            errors.push(Error::invalid(path.child("defaultRequest").key(name), request.to_string(), detail));
+        }
     }
 }

@@ -1,14 +1,40 @@
 //! ResourceQuotas.
 
+use schema::field::Error;
+use serde_json::Value;
+
+use super::pod::amounts::{amount, resource_name};
 use super::pod::defaults::resource_list;
-use crate::json::child;
+use super::workload::SPEC;
+use crate::json::{at, child, entries, texts};
+use crate::quantity::Quantity;
 use crate::strategy::{BASE, Status};
-use crate::{Scope, Strategy};
+use crate::{Errors, Path, Scope, Strategy};
 
 pub(super) static RESOURCE_QUOTA: Strategy = Strategy {
     plural: "resourcequotas",
     scope: Scope::Namespaced,
     status: Status::Reset("{}"),
+    validate: |obj, errors| validate(at(obj, "spec"), errors),
+    validate_update: |new, old, errors| {
+        validate(at(new, "spec"), errors);
+        let scopes = |obj: &Value| {
+            let mut scopes: Vec<String> = texts(at(obj, "spec"), "scopes").into_iter().map(str::to_owned).collect();
+            scopes.sort_unstable();
+            scopes.dedup();
+            scopes
+        };
+        if scopes(new) != scopes(old) {
+            let shown = at(at(new, "spec"), "scopes").clone();
+            errors.push(Error::invalid("spec.scopes", shown, "field is immutable"));
+        }
+    },
+    validate_status: |new, _, errors| {
+        let path = Path::root("status");
+        for field in ["hard", "used"] {
+            amounts(at(new, "status"), field, &path, errors);
+        }
+    },
     default: |_, obj| {
         resource_list(child(obj, "spec"), "hard");
         let status = child(obj, "status");
@@ -17,3 +43,84 @@ pub(super) static RESOURCE_QUOTA: Strategy = Strategy {
     },
     ..BASE
 };
+
+/// Resources a quota can limit by a plain name.
+const STANDARD: [&str; 19] = [
+    "cpu",
+    "memory",
+    "ephemeral-storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.storage",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "persistentvolumeclaims",
+    "configmaps",
+    "services.nodeports",
+    "services.loadbalancers",
+];
+
+const SCOPES: [&str; 7] = [
+    "Terminating",
+    "NotTerminating",
+    "BestEffort",
+    "NotBestEffort",
+    "PriorityClass",
+    "CrossNamespacePodAffinity",
+    "VolumeAttributesClass",
+];
+
+fn amounts(holder: &Value, field: &str, path: &Path<'_>, errors: &mut Errors) {
+    let path = path.child(field);
+    for (name, value) in entries(holder, field) {
+        let path = path.key(name);
+        resource_name(name, &path, errors);
+        let huge = name.starts_with("hugepages-") || name.starts_with("requests.hugepages-");
+        if !name.contains('/') && !STANDARD.contains(&name) && !huge {
+            errors.push(Error::invalid(&path, name, "must be a standard resource for quota"));
+        }
+        if let Some(value) = Quantity::of(value) {
+            amount(name, value, &path, errors);
+        }
+    }
+}
+
+fn fits(scope: &str, resource: &str) -> bool {
+    let compute = ["pods", "cpu", "memory", "limits.cpu", "limits.memory", "requests.cpu", "requests.memory"];
+    match scope {
+        "Terminating" | "NotTerminating" | "NotBestEffort" | "PriorityClass" | "CrossNamespacePodAffinity" => {
+            compute.contains(&resource)
+        }
+        "BestEffort" => resource == "pods",
+        "VolumeAttributesClass" => matches!(resource, "persistentvolumeclaims" | "requests.storage"),
+        _ => true,
+    }
+}
+
+fn validate(spec: &Value, errors: &mut Errors) {
+    amounts(spec, "hard", &SPEC, errors);
+    let path = SPEC.child("scopes");
+    let scopes = texts(spec, "scopes");
+    let mut say = |detail: &str| errors.push(Error::invalid(path, at(spec, "scopes").clone(), detail));
+    for scope in &scopes {
+        if !SCOPES.contains(scope) {
+            say("unsupported scope");
+        }
+        for (name, _) in entries(spec, "hard").filter(|(name, _)| STANDARD.contains(name) && !fits(scope, name)) {
+            let _ = name;
+            say("unsupported scope applied to resource");
+        }
+    }
+    for pair in [["BestEffort", "NotBestEffort"], ["NotTerminating", "Terminating"]] {
+        if pair.iter().all(|scope| scopes.contains(scope)) {
+            say("conflicting scopes");
+        }
+    }
+}

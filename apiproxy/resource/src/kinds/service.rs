@@ -8,6 +8,8 @@ use crate::{NameRule, Scope, Strategy};
 
 mod validate;
 
+pub(super) use validate::endpoint_ip;
+
 pub(super) static SERVICE: Strategy = Strategy {
     plural: "services",
     scope: Scope::Namespaced,

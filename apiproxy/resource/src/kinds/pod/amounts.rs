@@ -3,9 +3,7 @@
 use schema::field::Error;
 use serde_json::Value;
 
-use super::containers::each;
 use super::defaults::aggregate;
-use super::spec::has_key;
 use crate::json::{at, entries, list, set, text};
 use crate::quantity::Quantity;
 use crate::{Errors, Path, format};
@@ -58,7 +56,7 @@ pub(crate) fn is_extended(name: &str) -> bool {
     !is_native(name) && !name.starts_with("requests.") && format::qualified_name(&format!("requests.{name}")).is_empty()
 }
 
-fn overcommits(name: &str) -> bool {
+pub(crate) fn overcommits(name: &str) -> bool {
     is_native(name) && !is_huge_page(name)
 }
 
@@ -77,7 +75,7 @@ pub(crate) fn resource_name(name: &str, path: &Path<'_>, errors: &mut Errors) ->
     true
 }
 
-fn container_resource(name: &str, path: &Path<'_>, errors: &mut Errors) {
+pub(crate) fn container_resource(name: &str, path: &Path<'_>, errors: &mut Errors) {
     resource_name(name, path, errors);
     if !name.contains('/') {
         if !matches!(name, "cpu" | "memory" | "ephemeral-storage") && !is_huge_page(name) {
@@ -205,11 +203,15 @@ fn claim_names(resources: &Value, known: &[&str], path: &Path<'_>, errors: &mut 
     }
 }
 
+/// A list of amounts that pods always use (a runtime class's overhead), checked as limits.
+pub(crate) fn limits_only(amounts: &Value, path: &Path<'_>, errors: &mut Errors) {
+    requirements(&serde_json::json!({"limits": amounts}), container_resource, path, errors);
+}
+
 /// `spec.overhead`.
 pub(super) fn overhead(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     if let Some(overhead) = set(spec, "overhead") {
-        let limits = serde_json::json!({"limits": overhead});
-        requirements(&limits, container_resource, &path.child("overhead"), errors);
+        limits_only(overhead, &path.child("overhead"), errors);
     }
 }
 
@@ -254,13 +256,4 @@ pub(super) fn pod_level(spec: &Value, claims: &[&str], path: &Path<'_>, errors: 
             }
         }
     }
-}
-
-/// Whether any container asks for a resource.
-pub(crate) fn asks_for(spec: &Value, name: &str) -> bool {
-    let mut found = false;
-    each(spec, &Path::root("spec"), &mut |container, _| {
-        found |= has_key(at(container, "resources"), "requests", name);
-    });
-    found
 }

@@ -4,7 +4,7 @@ use schema::field::Error;
 use serde_json::Value;
 
 use super::{amounts, containers, scheduling, security, volumes};
-use crate::json::{at, entries, flag, int, list, opt_text, set, size, text, texts};
+use crate::json::{at, flag, int, list, opt_text, set, size, text, texts};
 use crate::{Errors, Path, format, meta};
 
 /// Whether a spec stands in a pod or in a template: some rules are only for one.
@@ -230,9 +230,4 @@ fn host_aliases(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
             format::invalid_each(&path.item("hostnames", index), name, format::dns_subdomain(name), errors);
         }
     }
-}
-
-/// Whether a map field has a key.
-pub(super) fn has_key(holder: &Value, field: &str, key: &str) -> bool {
-    entries(holder, field).any(|(name, _)| name == key)
 }
