@@ -124,6 +124,7 @@ async fn main() {
     let directory = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
     let directory = directory.join(format!("rowhouse-load-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
+    tenants(&directory.join("tenants.db")).await;
     let store = Store::open(config(Some(&directory.join("writes.db")))).unwrap();
     for (count, total) in [(1, 4_000), (16, 32_000), (128, 64_000)] {
         println!("{count} writers: {:.0} durable writes/s", writers(&store, count, total).await);
@@ -138,6 +139,5 @@ async fn main() {
         history.age,
         Revision::FIRST
     );
-    tenants(&directory.join("tenants.db")).await;
     std::fs::remove_dir_all(&directory).unwrap();
 }

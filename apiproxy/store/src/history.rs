@@ -13,7 +13,7 @@ use tenancy::TenantId;
 /// the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct HistoryLimits {
-    /// Changes kept.
+    /// Changes kept; each takes some 60 bytes besides those below.
     pub events: usize,
     /// Bytes of superseded objects kept for them.
     pub bytes: u64,
@@ -23,7 +23,7 @@ pub struct HistoryLimits {
 
 impl Default for HistoryLimits {
     fn default() -> Self {
-        Self { events: 65_536, bytes: 64 << 20, age: Duration::from_secs(300) }
+        Self { events: 262_144, bytes: 64 << 20, age: Duration::from_secs(300) }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::base::place;
 use crate::key::{Collection, Scope};
 use crate::object::Object;
 use crate::revision::Revision;
-use crate::state::{State, Tenant};
+use crate::state::{Shelf, State, Tenant};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -123,8 +123,12 @@ struct Page<'q> {
 }
 
 impl Page<'_> {
+    fn full(&self) -> bool {
+        self.query.limit != 0 && self.objects.len() >= self.query.limit
+    }
+
     fn offer(&mut self, tenant: TenantId, found: &Found<'_>) {
-        if self.query.limit != 0 && self.objects.len() >= self.query.limit {
+        if self.full() {
             self.remaining += 1;
         } else if (self.query.filter)(found.object()) {
             self.objects.push(found.take(tenant));
@@ -225,6 +229,12 @@ impl State {
         }
         let wanted = |object: &Object| query.namespace.is_none_or(|wanted| *object.key().namespace == *wanted);
         let rows = self.tenants.get(&tenant).map(|rows| &**rows);
+        let whole = past.is_none() && start == Bound::Unbounded;
+        if page.full() && whole && self.base.shelf(tenant, query.collection).is_empty() {
+            // The rest of a fleet is counted without looking at each object.
+            page.remaining += rows.and_then(|rows| rows.shelf(query.collection)).map_or(0, Shelf::len);
+            return;
+        }
         let merged = self.merged(tenant, rows, query.collection, start);
         let Some(past) = past.filter(|past| !past.objects.is_empty()) else {
             for found in merged.take_while(|found| wanted(found.object())) {

@@ -114,6 +114,11 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
+    /// How many objects it has.
+    pub(crate) fn len(&self) -> u64 {
+        self.objects.len() as u64
+    }
+
     /// The objects from a bound on, in order.
     pub(crate) fn from(&self, start: Bound<(&str, &str)>) -> impl Iterator<Item = &Arc<Object>> {
         let start: Bound<&dyn Place> = match &start {

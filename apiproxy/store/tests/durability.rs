@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -126,6 +127,8 @@ fn one_process_at_a_time_and_only_our_files() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.db");
     let first = open(&path);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "only the owner may read secrets");
     let config = |path: PathBuf| Config { path: Some(path), ..Config::default() };
     assert!(matches!(Store::open(config(path.clone())), Err(OpenError::Engine(_))));
     drop(first);

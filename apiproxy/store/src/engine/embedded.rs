@@ -9,7 +9,7 @@ mod rows;
 
 use super::{Change, Committed, Engine, EngineError, Refused, Sink, Transaction};
 use crate::revision::Revision;
-use rows::Rows;
+use rows::{Batch, Rows};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -102,11 +102,28 @@ impl Drop for Embedded {
     }
 }
 
+type Clear = (TenantId, Answer<Result<(), EngineError>>);
+
+/// Deletes at most [`CLEAR_STEP`] rows; returns the changes and how many of the tenants are gone with them.
+fn clear(batch: &mut Batch<'_>, clears: &[Clear]) -> Result<(Vec<Change>, usize), rows::Failure> {
+    let mut changes = Vec::new();
+    for (done, (tenant, _)) in clears.iter().enumerate() {
+        let room = CLEAR_STEP - changes.len();
+        let some = batch.clear(*tenant, room)?;
+        let more = some.len() == room;
+        changes.extend(some);
+        if more {
+            return Ok((changes, done));
+        }
+    }
+    Ok((changes, clears.len()))
+}
+
 struct Writer {
     rows: Rows,
     sink: Arc<dyn Sink>,
     queue: Receiver<Job>,
-    clears: Vec<(TenantId, Answer<Result<(), EngineError>>)>,
+    clears: Vec<Clear>,
     /// Set when storage failed in a way after which it cannot be trusted.
     failed: Option<EngineError>,
 }
@@ -126,6 +143,7 @@ impl Writer {
                 ticked = Instant::now();
                 let floor = self.sink.age();
                 self.maintain(|rows| rows.compact(floor).map(drop));
+                self.maintain(Rows::vacuum);
             }
             if idle {
                 // Under load SQLite checkpoints by itself and reuses the log, which is cheaper than growing it again.
@@ -210,27 +228,28 @@ impl Writer {
         }
     }
 
-    /// One step of removing the tenant that has waited longest.
+    /// One step of removing tenants, in the order in which they came.
     fn clear_step(&mut self) {
-        let Some((tenant, _)) = self.clears.first() else { return };
-        let tenant = *tenant;
-        let result = match self.failed.clone() {
+        if self.clears.is_empty() {
+            return;
+        }
+        let (rows, clears) = (&mut self.rows, &self.clears);
+        let step = match self.failed.clone() {
             Some(error) => Err(error),
-            None => {
-                self.rows.transaction(|batch| batch.clear(tenant, CLEAR_STEP)).map_err(|failure| self.fail(failure))
-            }
+            None => rows.transaction(|batch| clear(batch, clears)).map_err(|failure| self.fail(failure)),
         };
-        let done = match result {
-            Ok(changes) => {
-                let more = changes.len() == CLEAR_STEP;
+        match step {
+            Ok((changes, done)) => {
                 self.sink.publish(changes);
-                if more { None } else { Some(Ok(())) }
+                for (_, answer) in self.clears.drain(..done) {
+                    let _ = answer.send(Ok(()));
+                }
             }
-            Err(error) => Some(Err(error)),
-        };
-        if let Some(outcome) = done {
-            let (_, answer) = self.clears.remove(0);
-            let _ = answer.send(outcome);
+            Err(error) => {
+                for (_, answer) in self.clears.drain(..) {
+                    let _ = answer.send(Err(error.clone()));
+                }
+            }
         }
     }
 

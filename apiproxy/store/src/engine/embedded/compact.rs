@@ -59,21 +59,25 @@ impl Rows {
         Ok(floor < target)
     }
 
-    /// Folds the write-ahead log into the database and gives free pages back.
-    pub(super) fn checkpoint(&mut self) -> Result<(), Failure> {
-        if !self.dirty {
-            return Ok(());
-        }
+    /// Gives some free pages back to the file system when a quarter of the file or more is free.
+    pub(super) fn vacuum(&mut self) -> Result<(), Failure> {
         let count = |name: &str| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let (free, all) = (count("freelist_count")?, count("page_count")?);
         if free > 256 && free > all / 4 {
             let mut vacuum = self.connection.prepare(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
             let mut rows = vacuum.query([])?;
             while rows.next()?.is_some() {}
-        } else {
+            self.dirty = true;
+        }
+        Ok(())
+    }
+
+    /// Folds the write-ahead log into the database, to its end, and truncates it.
+    pub(super) fn checkpoint(&mut self) -> Result<(), Failure> {
+        if self.dirty {
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
             self.dirty = false;
         }
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(())
     }
 }

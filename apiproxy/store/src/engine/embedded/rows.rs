@@ -8,6 +8,7 @@ use crate::engine::{Body, Change, EngineError, Operation};
 use crate::key::{Key, tenant_range};
 use crate::revision::Revision;
 use rusqlite::{Connection, ErrorCode, params};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 use tenancy::TenantId;
@@ -79,7 +80,10 @@ pub(super) struct Rows {
 impl Rows {
     pub(super) fn open(path: Option<&Path>) -> Result<Self, EngineError> {
         let connection = match path {
-            Some(path) => Connection::open(path),
+            Some(path) => {
+                private(path).map_err(|error| EngineError::Storage(format!("{}: {error}", path.display()).into()))?;
+                Connection::open(path)
+            }
             None => Connection::open_in_memory(),
         };
         let connection = connection.map_err(Failure::from)?;
@@ -156,6 +160,11 @@ impl Rows {
         self.dirty = true;
         Ok(result)
     }
+}
+
+/// Creates the file readable by its owner only: it holds every tenant's secrets. SQLite's other files take its mode.
+fn private(path: &Path) -> std::io::Result<()> {
+    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
 }
 
 /// An open transaction.
@@ -301,6 +310,25 @@ mod tests {
         assert_eq!(next, Some(Revision(4)));
         let expected = [(2, "a"), (3, "b"), (4, "b"), (5, "a"), (6, "c")].map(|(at, name)| (at, name.to_owned()));
         assert_eq!(keys(&mut rows), expected);
+    }
+
+    #[test]
+    fn a_full_disk_refuses_writes_and_harms_nothing() {
+        let mut rows = Rows::open(None).unwrap();
+        let large = |name: String| {
+            let Operation { key, modified, .. } = put(&name, 0);
+            let encoded = encode(&key, &Draft::new(serde_json::json!({"data": "x".repeat(10_000)}))).unwrap();
+            Operation { key, modified, body: Body::Put(encoded) }
+        };
+        rows.connection.pragma_update_and_check(None, "max_page_count", 40, |_| Ok(())).unwrap();
+        let write = |rows: &mut Rows, i: u64| rows.transaction(|batch| batch.execute(&[large(format!("{i}"))]));
+        let full = (0..100).find_map(|i| write(&mut rows, i).err().map(|failure| (i, failure)));
+        let (written, failure) = full.unwrap();
+        assert!(!failure.fatal(), "{failure:?}");
+        assert_eq!(rows.revision, Revision(1 + written));
+        rows.connection.pragma_update_and_check(None, "max_page_count", 4000, |_| Ok(())).unwrap();
+        assert_eq!(write(&mut rows, written).unwrap(), Some(Revision(2 + written)));
+        assert_eq!(keys(&mut rows).len() as u64, written + 1);
     }
 
     #[test]
