@@ -21,6 +21,8 @@ pub struct Api {
     pub(crate) host: Option<crate::connect::HostAccess>,
     /// Compiled RBAC of the tenants in use.
     pub(crate) rbac: crate::authz::rbac::Cache,
+    /// Seats of requests in flight, per tenant.
+    pub(crate) seats: crate::fairness::Seats,
     /// Counters and gauges.
     pub(crate) metrics: crate::admin::Metrics,
     /// Ends watches when the server drains.
@@ -40,6 +42,7 @@ impl Api {
             catalog: Catalog::new(store.clone()),
             routes: Arc::default(),
             rbac: crate::authz::rbac::Cache::default(),
+            seats: crate::fairness::Seats::default(),
             metrics: crate::admin::Metrics::default(),
             draining: tokio_util::sync::CancellationToken::new(),
             services,

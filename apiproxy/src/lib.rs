@@ -7,6 +7,7 @@
 //!   │ authn::authenticate     Caller     { user, groups, extra }                        401
 //!   │ request::parse          Request    Read | Write | Watch | Connect | NonResource   400 404 405
 //!   │ authz::authorize        Permit<K>                                                 403
+//!   │ fairness                a seat of the tenant                                      429
 //!   ├─ read                   store ► bytes                                             410
 //!   ├─ write                  decode ► admission ► Admitted ► commit                    409 422
 //!   ├─ watch                  subscription ► events, bookmarks                          410
@@ -23,6 +24,7 @@ pub mod server;
 
 pub mod authn;
 pub mod authz;
+mod fairness;
 pub mod request;
 
 pub mod admission;

@@ -147,7 +147,7 @@ async fn list(api: &Api, info: &Info, resource: Arc<Resource>, accept: Accept) -
         Form::Table => {
             let rows = Rows::parse(info.query.get("includeObject"));
             let objects = listing.objects.iter().map(|object| lens.value(object));
-            Bytes::from(lens.table(objects, rows, metadata, true).to_string())
+            Bytes::from(lens.table(objects, rows, &metadata, true).to_string())
         }
     };
     Ok(json_bytes(accept, StatusCode::OK, bytes))

@@ -27,7 +27,7 @@ impl Selection {
         let mut fields = Vec::new();
         for term in parsed.terms {
             let known = matches!(term.field.as_str(), "metadata.name" | "metadata.namespace")
-                || resource.selectable_fields.iter().any(|field| *field == term.field);
+                || resource.selectable_fields.contains(&term.field);
             if !known {
                 let group_version = if resource.group.is_empty() {
                     format!("/{}", resource.version)

@@ -13,6 +13,7 @@ use tenancy::{TenantId, fleet};
 
 use crate::api::Api;
 use crate::authz::{self, Permitted};
+use crate::fairness::Seat;
 use crate::request::{self, Realm};
 use crate::respond::{self, Accept, Answer, BoxError, Error};
 use crate::routes::Tenant;
@@ -85,16 +86,28 @@ where
     let caller = authz::impersonate(api, &door, caller, &parts.headers)?;
     let request = request::parse(door.realm(), parts, &path)?;
     let permitted = authz::authorize(api, caller, request)?;
+    let flooding = match &door {
+        Door::Tenant(tenant) if !connection.is_internal() => Some(tenant.id),
+        Door::Tenant(_) | Door::Fleet => None,
+    };
+    let seat = |seat| api.seats.take(flooding, seat);
     match permitted {
-        Permitted::Read(permit) => read::read(api, &permit, accept?).await,
-        Permitted::Watch(permit) => watch::watch(api, &permit, accept?).await,
+        Permitted::Read(permit) => {
+            let _seat = seat(Seat::Request)?;
+            read::read(api, &permit, accept?).await
+        }
+        Permitted::Watch(permit) => watch::watch(api, &permit, accept?, seat(Seat::Watch)?).await,
         Permitted::Write(permit) => {
             let accept = accept?;
+            let _seat = seat(Seat::Request)?;
             let body = collect(body).await?;
             write::write(api, &permit, &parts.headers, body, accept).await
         }
-        Permitted::Connect(permit) => connect::open(api, &permit, parts, body).await,
-        Permitted::NonResource(permit) => discovery::answer(api, &permit, parts),
+        Permitted::Connect(permit) => connect::open(api, &permit, parts, body, seat(Seat::Stream)?).await,
+        Permitted::NonResource(permit) => {
+            let _seat = seat(Seat::Request)?;
+            discovery::answer(api, &permit, parts)
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::authz::{Permit, Watch};
+use crate::fairness::Taken;
 use crate::read::{collection, find, fresh, group_version, key_namespace, parse_revision, scope};
 use crate::request::Info;
 use crate::respond::{Accept, Answer, Encoding, Error, Form, Lens, Rows, partial};
@@ -37,7 +38,7 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 /// Answers a watch.
-pub(crate) async fn watch(api: &Api, permit: &Permit<Watch>, accept: Accept) -> Result<Answer, Error> {
+pub(crate) async fn watch(api: &Api, permit: &Permit<Watch>, accept: Accept, seat: Taken) -> Result<Answer, Error> {
     let info = permit.info();
     let resource = find(api, info)?;
     if !resource.verbs.iter().any(|verb| verb == "watch") {
@@ -62,7 +63,7 @@ pub(crate) async fn watch(api: &Api, permit: &Permit<Watch>, accept: Accept) -> 
         deadline: Instant::now() + Duration::from_secs(seconds),
         draining: api.draining.clone(),
         frames,
-        _held: api.metrics.watch_started(),
+        _held: (api.metrics.watch_started(), seat),
     };
     let body = stream::unfold(state, |mut state| async move {
         let bytes = state.next().await?;
@@ -164,7 +165,7 @@ struct State {
     deadline: Instant,
     draining: CancellationToken,
     frames: Frames,
-    _held: crate::admin::HeldWatch,
+    _held: (crate::admin::HeldWatch, Taken),
 }
 
 impl State {
@@ -280,7 +281,7 @@ impl Frames {
             Form::Table => {
                 let version = value["metadata"]["resourceVersion"].clone();
                 let headings = !std::mem::replace(&mut self.headings_sent, true);
-                self.lens.table(std::iter::once(value), self.rows, json!({"resourceVersion": version}), headings)
+                self.lens.table(std::iter::once(value), self.rows, &json!({"resourceVersion": version}), headings)
             }
         };
         self.line(kind, &object);
@@ -303,7 +304,7 @@ impl Frames {
             Form::Table => {
                 let metadata = json!({"resourceVersion": revision.to_string()});
                 let headings = !std::mem::replace(&mut self.headings_sent, true);
-                let table = self.lens.table(std::iter::once(object), self.rows, metadata, headings);
+                let table = self.lens.table(std::iter::once(object), self.rows, &metadata, headings);
                 self.line("BOOKMARK", &table);
             }
         }

@@ -48,7 +48,7 @@ pub fn impersonate(api: &Api, door: &Door, caller: Caller, headers: &HeaderMap) 
     let account = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
     match account {
         Some((namespace, name)) => {
-            ask(Attributes { namespace: namespace.to_owned(), ..on("", "serviceaccounts", name) })?
+            ask(Attributes { namespace: namespace.to_owned(), ..on("", "serviceaccounts", name) })?;
         }
         None => ask(on("", "users", &user))?,
     }

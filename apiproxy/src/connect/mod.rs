@@ -20,6 +20,7 @@ use tenancy::{host, labels};
 
 use crate::api::Api;
 use crate::authz::{Connect, Permit};
+use crate::fairness::Taken;
 use crate::request::{Info, Query};
 use crate::respond::{Answer, BoxError, Error, full, text};
 use crate::routes::Tenant;
@@ -49,6 +50,7 @@ pub(crate) async fn open<B>(
     permit: &Permit<Connect>,
     parts: &mut Parts,
     body: B,
+    seat: Taken,
 ) -> Result<Answer, Error>
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
@@ -67,7 +69,7 @@ where
         Some(HostAccess::Simulated(logs)) => simulated(info, &pod.value(), *logs),
         Some(HostAccess::Host(client)) => {
             let twin = twin(client, &tenant, info, pod.uid()).await?;
-            let result = forward(client, &tenant, &twin, info, parts).await;
+            let result = forward(client, &tenant, &twin, info, parts, seat).await;
             result.map_err(|error| in_tenant_words(error, &tenant, &twin, info))
         }
     }
@@ -136,6 +138,7 @@ async fn forward(
     twin: &str,
     info: &Info,
     parts: &mut Parts,
+    seat: Taken,
 ) -> Result<Answer, Error> {
     let namespace = host::namespace(&tenant.spec.tenant);
     let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
@@ -152,13 +155,18 @@ async fn forward(
         unreachable_host()
     })?;
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return switch(answer, parts);
+        return switch(answer, parts, seat);
     }
     if !answer.status().is_success() {
         return Err(refusal(answer).await);
     }
     let (head, body) = answer.into_parts();
-    let mut ours = Response::new(body.map_err(|error| Box::new(error) as BoxError).boxed_unsync());
+    // A log that is followed keeps its seat until its body is done.
+    let body = body.map_err(move |error| {
+        let _ = &seat;
+        Box::new(error) as BoxError
+    });
+    let mut ours = Response::new(body.boxed_unsync());
     *ours.status_mut() = head.status;
     if let Some(content_type) = head.headers.get(CONTENT_TYPE) {
         ours.headers_mut().insert(CONTENT_TYPE, content_type.clone());
@@ -176,7 +184,7 @@ fn pass_headers(from: &HeaderMap, to: &mut HeaderMap) {
 }
 
 /// Answers 101 as the host did and copies bytes until either side is done.
-fn switch<B>(mut answer: Response<B>, parts: &mut Parts) -> Result<Answer, Error> {
+fn switch<B>(mut answer: Response<B>, parts: &mut Parts, seat: Taken) -> Result<Answer, Error> {
     let Some(client_side) = parts.extensions.remove::<hyper::upgrade::OnUpgrade>() else {
         return Err(Error::BadRequest("Upgrade request required".to_owned()));
     };
@@ -200,6 +208,7 @@ fn switch<B>(mut answer: Response<B>, parts: &mut Parts) -> Result<Answer, Error
         ours.headers_mut().insert(CONNECTION, http::HeaderValue::from_static("Upgrade"));
     }
     tokio::spawn(async move {
+        let _seat = seat;
         match tokio::try_join!(client_side, host_side) {
             Ok((client, host)) => {
                 let (mut client, mut host) = (TokioIo::new(client), TokioIo::new(host));

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{groups, resources};
+use super::{Group, groups, resources};
 use crate::api::Api;
 use crate::request::Info;
 use crate::respond::{Answer, Error, full};
@@ -52,8 +52,6 @@ pub(super) fn answer(api: &Api, info: &Info, path: &str, parts: &Parts) -> Resul
     }
     Ok(answer)
 }
-
-type Group = (String, Vec<(String, Vec<std::sync::Arc<schema::Resource>>)>);
 
 fn group((name, versions): &Group) -> Value {
     let versions: Vec<Value> = versions

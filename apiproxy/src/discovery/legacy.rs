@@ -5,7 +5,7 @@ use http::StatusCode;
 use schema::Resource;
 use serde_json::{Value, json};
 
-use super::{groups, resources};
+use super::{Versions, groups, resources};
 use crate::api::Api;
 use crate::request::Info;
 use crate::respond::{Accept, Answer, Error, Form, json as answer_json};
@@ -50,8 +50,6 @@ pub(super) fn answer(api: &Api, info: &Info, path: &str, accept: Accept) -> Resu
     };
     Ok(answer_json(accept, StatusCode::OK, &document))
 }
-
-type Versions = Vec<(String, Vec<std::sync::Arc<Resource>>)>;
 
 fn entry(group: &str, versions: &Versions) -> Value {
     let named = |version: &str| json!({"groupVersion": format!("{group}/{version}"), "version": version});

@@ -83,9 +83,14 @@ pub(crate) fn version_order(version: &str) -> (u8, std::cmp::Reverse<u64>, std::
     (stability, Reverse(major), Reverse(minor), String::new())
 }
 
+/// Versions of a group with their resources, the preferred one first.
+pub(crate) type Versions = Vec<(String, Vec<Arc<Resource>>)>;
+/// A group by name.
+pub(crate) type Group = (String, Versions);
+
 /// Groups in order of appearance, each with its versions in order of preference and their resources.
-pub(crate) fn groups(resources: &[Arc<Resource>]) -> Vec<(String, Vec<(String, Vec<Arc<Resource>>)>)> {
-    let mut groups: Vec<(String, Vec<(String, Vec<Arc<Resource>>)>)> = Vec::new();
+pub(crate) fn groups(resources: &[Arc<Resource>]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
     for resource in resources {
         let at = groups.iter().position(|(name, _)| *name == resource.group).unwrap_or_else(|| {
             groups.push((resource.group.clone(), Vec::new()));

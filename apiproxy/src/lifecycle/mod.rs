@@ -28,7 +28,7 @@ pub(crate) fn finished(object: &Value) -> bool {
     metadata["deletionTimestamp"].is_string()
         && is_empty(&metadata["finalizers"])
         && metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
-        && !(namespace && !is_empty(&object["spec"]["finalizers"]))
+        && (!namespace || is_empty(&object["spec"]["finalizers"]))
 }
 
 /// Removes an object whose last update made it [`finished`]. Answers with its last state.

@@ -91,7 +91,7 @@ impl Lens {
                 let value = self.shown(shown);
                 let version = value["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
                 let table =
-                    self.table(std::iter::once(value), Rows::Metadata, json!({"resourceVersion": version}), true);
+                    self.table(std::iter::once(value), Rows::Metadata, &json!({"resourceVersion": version}), true);
                 Bytes::from(table.to_string())
             }
         };
@@ -99,7 +99,7 @@ impl Lens {
     }
 
     /// A `Table` of objects.
-    pub fn table(&self, objects: impl Iterator<Item = Value>, rows: Rows, metadata: Value, headings: bool) -> Value {
+    pub fn table(&self, objects: impl Iterator<Item = Value>, rows: Rows, metadata: &Value, headings: bool) -> Value {
         let now = jiff::Timestamp::now();
         let rows: Vec<Value> = objects
             .map(|object| {

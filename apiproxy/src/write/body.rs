@@ -140,20 +140,16 @@ fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), Error> {
             )));
         }
     }
-    if (!version.is_empty() && version != want) || (!kind.is_empty() && kind != resource.kind) {
+    if !version.is_empty() && version != want {
         return Err(Error::BadRequest(format!(
             "the API version in the data ({version}) does not match the expected API version ({want})"
-        )))
-        .or_else(|error| {
-            if version == want {
-                Err(Error::BadRequest(format!(
-                    "{kind} in version \"{}\" cannot be handled as a {}: kind does not match",
-                    resource.version, resource.kind
-                )))
-            } else {
-                Err(error)
-            }
-        });
+        )));
+    }
+    if !kind.is_empty() && kind != resource.kind {
+        return Err(Error::BadRequest(format!(
+            "{kind} in version \"{}\" cannot be handled as a {}: converting ({kind}) to ({}): unknown conversion",
+            resource.version, resource.kind, resource.kind
+        )));
     }
     value["apiVersion"] = Value::from(want);
     value["kind"] = Value::from(resource.kind.clone());
