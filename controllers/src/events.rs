@@ -7,13 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use kube::Client;
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::core::ApiResource;
 use serde_json::{Value, json};
 use tenancy::TenantId;
 
 use crate::client::{self, Objects, Part};
 use crate::informer::Raw;
 use crate::key::{plain, sibling};
+use crate::kinds::events;
+use crate::object::timestamp;
 use crate::queue::{self, Keyed, Outcome, Queue};
 
 use correlate::{Correlator, Verdict};
@@ -188,10 +190,6 @@ impl Recorder {
     }
 }
 
-fn events() -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", "Event"), "events")
-}
-
 impl Shared {
     fn take(&self, note: &Note) -> Option<Tally> {
         let mut waiting = lock(&self.waiting);
@@ -231,7 +229,7 @@ impl Shared {
             Verdict::Create(event) => self.create(&note, event).await,
             Verdict::Count { event, earlier } => {
                 let patch = json!({
-                    "count": event.count, "lastTimestamp": seconds(event.last), "message": event.message,
+                    "count": event.count, "lastTimestamp": timestamp(event.last), "message": event.message,
                 });
                 let namespace = note.0.regarding.event_namespace();
                 match self.objects.merge(&events(), (&namespace, earlier), Part::Object, &patch).await {
@@ -261,11 +259,6 @@ impl Shared {
     }
 }
 
-/// A time as Kubernetes writes it in `metav1.Time`: whole seconds.
-fn seconds(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
 fn body(text: &Text, event: &correlate::Event) -> Value {
     let regarding = &text.regarding;
     let mut involved = json!({
@@ -283,8 +276,8 @@ fn body(text: &Text, event: &correlate::Event) -> Value {
         "reason": text.reason,
         "message": event.message,
         "source": {"component": text.component},
-        "firstTimestamp": seconds(event.first),
-        "lastTimestamp": seconds(event.last),
+        "firstTimestamp": timestamp(event.first),
+        "lastTimestamp": timestamp(event.last),
         "count": event.count,
         "type": text.level.as_str(),
         "eventTime": null,

@@ -7,12 +7,25 @@
 //! Every controller sees the objects of every tenant through one API, the fleet view, and is written as an ordinary
 //! namespaced controller. What it may observe and what it writes is upstream's behaviour.
 
+mod claim;
 pub mod client;
+mod deployment;
 pub mod events;
+mod expectations;
 #[cfg(test)]
 mod fake;
 pub mod informer;
 mod key;
+mod kinds;
+mod object;
+mod pod;
 pub mod queue;
+mod replica_set;
+mod root_ca;
+mod run;
+mod selector;
+mod service_account;
+mod step;
 
 pub use key::{Key, plain, sibling};
+pub use run::{Config, Which, run};

@@ -1,0 +1,155 @@
+//! Starting the controllers: one informer per kind for all of them, one queue each.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+
+use futures::future::{BoxFuture, join_all};
+use kube::Client;
+use kube::core::ApiResource;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::Objects;
+use crate::events::Recorder;
+use crate::informer::{Informer, Prune, Selector};
+use crate::{deployment, kinds, pod, replica_set, root_ca, service_account};
+
+/// A controller that can be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Which {
+    /// The `default` ServiceAccount of every namespace.
+    ServiceAccount,
+    /// The ConfigMap `kube-root-ca.crt` of every namespace.
+    RootCa,
+    /// ReplicaSets of Deployments.
+    Deployment,
+    /// Pods of ReplicaSets.
+    ReplicaSet,
+    /// Pods of ReplicationControllers.
+    ReplicationController,
+}
+
+impl Which {
+    /// Every controller there is.
+    pub const ALL: [Which; 4] = [Self::ServiceAccount, Self::RootCa, Self::ReplicaSet, Self::ReplicationController];
+}
+
+/// What to run, and against what.
+pub struct Config {
+    /// A client of the fleet view. In a plain cluster (names without a tenant) everything works but the root CA, which
+    /// comes from the tenants' routes.
+    pub fleet: Client,
+    /// Which controllers to run.
+    pub which: BTreeSet<Which>,
+}
+
+impl Config {
+    /// All controllers.
+    pub fn all(fleet: Client) -> Self {
+        Self { fleet, which: Which::ALL.into_iter().collect() }
+    }
+}
+
+/// Runs the controllers until `shutdown`; returns when the last step is finished. Errors of the API are survived:
+/// watches resume, writes are tried again with back-off.
+pub async fn run(config: Config, shutdown: CancellationToken) {
+    let context = Context::new(config.fleet);
+    let recorder = context.recorder.clone();
+    let recording = tokio::spawn(async move { recorder.run().await });
+    join_all(config.which.iter().map(|which| start(*which, &context, shutdown.clone()))).await;
+    context.recorder.close();
+    // The recorder ends by itself; it cannot panic its way out of the queue runner.
+    let _ = recording.await;
+}
+
+fn start(which: Which, context: &Context, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+    match which {
+        Which::ServiceAccount => Box::pin(service_account::run(context, shutdown)),
+        Which::RootCa => Box::pin(root_ca::run(context, shutdown)),
+        Which::Deployment => Box::pin(deployment::run(context, shutdown)),
+        Which::ReplicaSet => Box::pin(replica_set::run(replica_set::Family::ReplicaSet, context, shutdown)),
+        Which::ReplicationController => {
+            Box::pin(replica_set::run(replica_set::Family::ReplicationController, context, shutdown))
+        }
+    }
+}
+
+/// What all controllers share.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) objects: Objects,
+    pub(crate) recorder: Recorder,
+    informers: Arc<Informers>,
+}
+
+#[derive(Default)]
+struct Informers {
+    config_maps: OnceLock<Informer>,
+    deployments: OnceLock<Informer>,
+    namespaces: OnceLock<Informer>,
+    pods: OnceLock<Informer>,
+    replica_sets: OnceLock<Informer>,
+    replication_controllers: OnceLock<Informer>,
+    routes: OnceLock<Informer>,
+    service_accounts: OnceLock<Informer>,
+}
+
+macro_rules! informers {
+    ($($name:ident($selector:expr, $prune:expr);)*) => {
+        $(pub(crate) fn $name(&self) -> Informer {
+            self.start(&self.informers.$name, &kinds::$name(), &$selector, $prune)
+        })*
+    };
+}
+
+impl Context {
+    pub(crate) fn new(client: Client) -> Self {
+        Self {
+            objects: Objects::new(client.clone(), "kube-controller-manager"),
+            recorder: Recorder::new(client, "kube-controller-manager"),
+            informers: Arc::default(),
+        }
+    }
+
+    fn start(
+        &self,
+        cell: &OnceLock<Informer>,
+        kind: &ApiResource,
+        selector: &Selector,
+        prune: Option<Prune>,
+    ) -> Informer {
+        cell.get_or_init(|| Informer::start(self.objects.client().clone(), kind, selector, prune)).clone()
+    }
+
+    informers! {
+        config_maps(named(root_ca::NAME), Some(root_ca::prune_config_map));
+        deployments(Selector::default(), None);
+        namespaces(Selector::default(), Some(prune_namespace));
+        pods(Selector::default(), Some(pod::prune));
+        replica_sets(Selector::default(), None);
+        replication_controllers(Selector::default(), None);
+        routes(Selector::default(), Some(root_ca::prune_route));
+        service_accounts(named(service_account::NAME), Some(prune_to_identity));
+    }
+}
+
+fn named(name: &str) -> Selector {
+    Selector { fields: Some(format!("metadata.name={name}")), ..Selector::default() }
+}
+
+/// Leaves an object its name and version.
+fn prune_to_identity(object: &mut Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.retain(|field, _| field == "metadata");
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            let kept = ["namespace", "name", "uid", "resourceVersion", "deletionTimestamp"];
+            metadata.retain(|field, _| kept.contains(&field.as_str()));
+        }
+    }
+}
+
+fn prune_namespace(namespace: &mut Value) {
+    let phase = namespace["status"]["phase"].take();
+    prune_to_identity(namespace);
+    namespace["status"] = serde_json::json!({ "phase": phase });
+}
