@@ -35,7 +35,7 @@ pub(crate) async fn read(api: &Api, permit: &Permit<Read>, accept: Accept) -> Re
 /// The resource a request names. Errors: 404, also for a namespaced path to a cluster-scoped resource.
 pub(crate) fn find(api: &Api, info: &Info) -> Result<Arc<Resource>, Error> {
     let found = api.catalog.resource(info.tenant, &info.group, &info.version, &info.resource);
-    let resource = found.ok_or(Error::NoSuchPath)?;
+    let resource = found.ok_or_else(|| missing(api, info))?;
     let is_namespaces = info.group.is_empty() && info.resource == "namespaces";
     if resource.namespaced == info.namespace.is_empty() && !is_namespaces {
         let across = resource.namespaced && !info.named_by_path && matches!(info.verb, "list" | "watch" | "create");
@@ -47,6 +47,14 @@ pub(crate) fn find(api: &Api, info: &Info) -> Result<Arc<Resource>, Error> {
         return Err(Error::NoSuchPath);
     }
     Ok(resource)
+}
+
+/// 404 in the two forms upstream has: for a resource of a version that is served, and for anything else.
+fn missing(api: &Api, info: &Info) -> Error {
+    let same = |resource: &Arc<Resource>| resource.group == info.group && resource.version == info.version;
+    let known = schema::table::Table::builtin().resources().iter().any(same)
+        || info.tenant.is_some_and(|tenant| api.catalog.custom(tenant).iter().any(same));
+    if known { Error::NoSuchPath } else { Error::NoSuchPage }
 }
 
 /// Where objects of a resource are stored.
@@ -164,11 +172,19 @@ fn concatenated(lens: &Lens, listing: &Listing, metadata: &Value) -> Bytes {
         resource.list_kind
     );
     body.extend_from_slice(head.as_bytes());
+    // Items of built-in lists carry no kind of their own; it stands at the head of the stored bytes and is left out.
+    let typed = format!("{{\"apiVersion\":\"{group_version}\",\"kind\":\"{}\",", resource.kind);
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
             body.push(b',');
         }
-        body.extend_from_slice(item);
+        match item.strip_prefix(typed.as_bytes()) {
+            Some(rest) if resource.custom.is_none() => {
+                body.push(b'{');
+                body.extend_from_slice(rest);
+            }
+            _ => body.extend_from_slice(item),
+        }
     }
     body.extend_from_slice(b"]}\n");
     Bytes::from(body)
@@ -277,7 +293,7 @@ fn continue_token(revision: Revision, next: &Position) -> String {
 }
 
 fn parse_continue(token: &str) -> Result<(Revision, Position), Error> {
-    let bad = || Error::BadRequest("continue key is not valid: invalid encoding".to_owned());
+    let bad = || Error::BadRequest("invalid continue token: continue key is not valid: invalid encoding".to_owned());
     let json = BASE64_URL_SAFE_NO_PAD.decode(token).map_err(|_| bad())?;
     let value: Value = serde_json::from_slice(&json).map_err(|_| bad())?;
     if value["v"] != "meta.k8s.io/v1" {

@@ -21,13 +21,18 @@ impl Selection {
     pub(crate) fn parse(resource: &Resource, info: &Info) -> Result<Self, Error> {
         let label_text = info.query.get("labelSelector");
         let field_text = info.query.get("fieldSelector");
-        let labels = LabelSelector::parse(label_text)
-            .map_err(|error| Error::BadRequest(format!("unable to parse requirement: {error}")))?;
+        let labels = LabelSelector::parse(label_text).map_err(|error| Error::BadRequest(error.to_string()))?;
         let parsed = FieldSelector::parse(field_text).map_err(|error| Error::BadRequest(error.to_string()))?;
         let mut fields = Vec::new();
         for term in parsed.terms {
             let known = matches!(term.field.as_str(), "metadata.name" | "metadata.namespace")
                 || resource.selectable_fields.contains(&term.field);
+            if !known && resource.selectable_fields.is_empty() {
+                return Err(Error::BadRequest(format!(
+                    "\"{}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+                    term.field
+                )));
+            }
             if !known {
                 let group_version = if resource.group.is_empty() {
                     format!("/{}", resource.version)

@@ -42,6 +42,7 @@ pub(crate) async fn create(context: &Context<'_>, mut value: Value) -> Result<Ad
     service_account::mutate(context, &mut value).await?;
     rbac::check(context, &value, None)?;
     definition::establish(context, &mut value);
+    services::normalise(context, &mut value, None);
     Ok(Admitted { value })
 }
 
@@ -49,6 +50,7 @@ pub(crate) async fn create(context: &Context<'_>, mut value: Value) -> Result<Ad
 pub(crate) async fn update(context: &Context<'_>, mut value: Value, old: &Value) -> Result<Admitted, Error> {
     rbac::check(context, &value, Some(old))?;
     definition::establish(context, &mut value);
+    services::normalise(context, &mut value, Some(old));
     Ok(Admitted { value })
 }
 

@@ -72,7 +72,7 @@ fn mount(pod: &mut Value) {
     let volume = format!("kube-api-access-{suffix}");
     let mut used = false;
     for list in ["initContainers", "containers"] {
-        for container in pod["spec"][list].as_array_mut().into_iter().flatten() {
+        for container in pod["spec"].get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             let mounts = container["volumeMounts"].as_array().cloned().unwrap_or_default();
             if mounts.iter().any(|mount| mount["mountPath"] == MOUNT_PATH) || !container.is_object() {
                 continue;

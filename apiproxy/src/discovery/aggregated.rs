@@ -70,7 +70,8 @@ fn entry(resource: &schema::Resource) -> Value {
     let mut entry = json!({
         "resource": resource.plural, "singularResource": resource.singular, "verbs": resource.verbs,
         "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
-        "responseKind": kind(&resource.group, &resource.version, &resource.kind),
+        // Empty group and version: those of the resource.
+        "responseKind": kind("", "", &resource.kind),
     });
     if !resource.short_names.is_empty() {
         entry["shortNames"] = json!(resource.short_names);

@@ -73,7 +73,7 @@ fn list(group: &str, version: &str, all: &[(String, Versions)]) -> Result<Value,
         if !resource.categories.is_empty() {
             entry["categories"] = json!(resource.categories);
         }
-        if resource.storage_group == resource.group && resource.verbs.iter().any(|verb| verb == "list") {
+        if resource.plural != "componentstatuses" && resource.verbs.iter().any(|verb| verb == "list") {
             entry["storageVersionHash"] = Value::from(storage_hash(resource));
         }
         entries.push(entry);
@@ -82,7 +82,8 @@ fn list(group: &str, version: &str, all: &[(String, Versions)]) -> Result<Value,
                 "name": format!("{}/{}", resource.plural, sub.name), "singularName": "",
                 "namespaced": resource.namespaced, "kind": sub.kind, "verbs": sub.verbs,
             });
-            if sub.group != resource.group || sub.version != resource.version {
+            let own = sub.group == resource.group && sub.version == resource.version;
+            if !own && !sub.version.is_empty() {
                 entry["group"] = Value::from(sub.group.clone());
                 entry["version"] = Value::from(sub.version.clone());
             }
@@ -90,7 +91,11 @@ fn list(group: &str, version: &str, all: &[(String, Versions)]) -> Result<Value,
         }
     }
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    Ok(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": entries}))
+    let mut list = json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": entries});
+    if !group.is_empty() {
+        list["apiVersion"] = Value::from("v1");
+    }
+    Ok(list)
 }
 
 /// First eight bytes of the SHA-256 of `group/version/kind`, base64 (upstream: `discovery.StorageVersionHash`).

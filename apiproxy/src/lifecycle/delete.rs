@@ -95,17 +95,18 @@ fn draft(resource: &Resource, value: Value) -> Draft {
 }
 
 fn check(object: &Object, terms: &Terms) -> Result<(), Refused> {
+    let mismatch = |what: &str, wanted: &str, found: &str, done: &str| {
+        Err(Refused::Precondition(format!(
+            "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might \
+             have been {done}"
+        )))
+    };
     if let Some(uid) = terms.uid.as_deref().filter(|uid| *uid != object.uid()) {
-        return Err(Refused::Precondition(format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            object.uid()
-        )));
+        return mismatch("UID", uid, object.uid(), "deleted and then recreated");
     }
     let revision = object.revision().to_string();
     if let Some(version) = terms.version.as_deref().filter(|version| *version != revision) {
-        return Err(Refused::Precondition(format!(
-            "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {revision}"
-        )));
+        return mismatch("ResourceVersion", version, &revision, "modified");
     }
     Ok(())
 }
@@ -147,7 +148,8 @@ fn next(resource: &Resource, object: &Object, terms: &Terms) -> Step {
         }
     }
     if super::finished(&value) {
-        Step::Remove(value)
+        // Kinds without grace go as they were: nobody ever sees them marked.
+        Step::Remove(if pod || marked { value } else { before })
     } else if value == before {
         Step::Keep
     } else {

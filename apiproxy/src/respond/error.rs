@@ -146,6 +146,12 @@ pub enum Error {
     /// 503: something this request needs cannot be reached.
     #[error("{0}")]
     ServiceUnavailable(String),
+    /// 500 with nothing but a message (upstream: an error that is no API error).
+    #[error("{0}")]
+    Plain(String),
+    /// 404 for a path below no group and version that is served: plain text, as from a web server.
+    #[error("404 page not found")]
+    NoSuchPage,
     /// 500. The text must not carry secrets or host names.
     #[error("Internal error occurred: {0}")]
     Internal(String),
@@ -185,7 +191,7 @@ impl Error {
     /// HTTP status code.
     pub fn code(&self) -> StatusCode {
         match self {
-            Error::NotFound { .. } | Error::NoSuchPath => StatusCode::NOT_FOUND,
+            Error::NotFound { .. } | Error::NoSuchPath | Error::NoSuchPage => StatusCode::NOT_FOUND,
             Error::AlreadyExists { .. } | Error::Conflict { .. } | Error::ApplyConflict { .. } => StatusCode::CONFLICT,
             Error::Invalid { .. } | Error::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Error::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -201,7 +207,7 @@ impl Error {
             Error::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Error::TooLargeResourceVersion { .. } => StatusCode::GATEWAY_TIMEOUT,
             Error::ServiceUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Error::Internal(_) | Error::Plain(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Error::Status(status) => status["code"]
                 .as_u64()
                 .and_then(|code| u16::try_from(code).ok())
@@ -212,7 +218,7 @@ impl Error {
 
     fn reason(&self) -> &'static str {
         match self {
-            Error::NotFound { .. } | Error::NoSuchPath => "NotFound",
+            Error::NotFound { .. } | Error::NoSuchPath | Error::NoSuchPage => "NotFound",
             Error::AlreadyExists { .. } => "AlreadyExists",
             Error::Conflict { .. } | Error::ApplyConflict { .. } => "Conflict",
             Error::Invalid { .. } | Error::Unprocessable(_) => "Invalid",
@@ -230,6 +236,7 @@ impl Error {
             Error::TooLargeResourceVersion { .. } => "Timeout",
             Error::ServiceUnavailable(_) => "ServiceUnavailable",
             Error::Internal(_) | Error::Status(_) => "InternalError",
+            Error::Plain(_) => "",
         }
     }
 
@@ -244,8 +251,11 @@ impl Error {
         };
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": message, "reason": self.reason(), "code": self.code().as_u16(),
+            "message": message, "code": self.code().as_u16(),
         });
+        if !self.reason().is_empty() {
+            status["reason"] = Value::from(self.reason());
+        }
         if let Some(details) = self.details() {
             status["details"] = details;
         }
@@ -288,7 +298,11 @@ impl Error {
             }
             Error::ApplyConflict { causes, .. } => Some(json!({"causes": causes})),
             Error::TooManyRequests { retry_after, .. } => Some(json!({"retryAfterSeconds": retry_after})),
-            Error::NoSuchPath | Error::ForbiddenPath(_) | Error::MethodNotSupported(..) => Some(json!({})),
+            Error::NoSuchPath
+            | Error::ForbiddenPath(_)
+            | Error::MethodNotSupported(..)
+            | Error::MethodNotAllowed
+            | Error::Unprocessable(_) => Some(json!({})),
             Error::Internal(message) => Some(json!({"causes": [{"message": message}]})),
             Error::TooLargeResourceVersion { .. } => Some(json!({
                 "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],

@@ -67,6 +67,9 @@ pub fn json(accept: Accept, code: StatusCode, value: &Value) -> Answer {
 
 /// The answer to a failed request.
 pub fn failure(accept: Accept, error: &Error) -> Answer {
+    if matches!(error, Error::NoSuchPage) {
+        return text(error.code(), "404 page not found\n");
+    }
     let mut answer = json(Accept { form: Form::Object, ..accept }, error.code(), &error.status());
     if let Some(seconds) = error.retry_after() {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -71,8 +71,10 @@ pub(super) fn object(
 ) -> Result<Decoded, Error> {
     let mut decoded = any_kind(headers, body).map_err(|error| match error {
         Error::BadRequest(error) => Error::BadRequest(format!(
-            "the object provided is unrecognized (must be of type {}): {error}",
-            resource.kind
+            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: \
+             {error} ({})",
+            resource.kind,
+            excerpt(body)
         )),
         other => other,
     })?;
@@ -88,6 +90,15 @@ pub(super) fn object(
     let unknown = shape(resource, &mut value)?;
     let warnings = judge(resource, &decoded, &unknown, validation)?;
     Ok(Decoded { value, warnings })
+}
+
+/// The beginning of a body, for people to recognise it (upstream: `transformDecodeError`).
+fn excerpt(body: &Bytes) -> String {
+    let head = &body[..body.len().min(1024)];
+    match std::str::from_utf8(head) {
+        Ok(text) if !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') => text.to_owned(),
+        _ => head.iter().take(512).map(|byte| format!("{byte:02x}")).collect(),
+    }
 }
 
 /// Brings a value into the shape of its kind; returns the paths of fields that are not in it.
@@ -142,13 +153,19 @@ fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), Error> {
     }
     if !version.is_empty() && version != want {
         return Err(Error::BadRequest(format!(
-            "the API version in the data ({version}) does not match the expected API version ({want})"
+            "{} in version \"{version}\" cannot be handled as a {}: no kind \"{}\" is registered for version \
+             \"{version}\" in scheme \"pkg/runtime/scheme.go:111\"",
+            resource.kind, resource.kind, resource.kind
         )));
     }
     if !kind.is_empty() && kind != resource.kind {
+        let package = resource.group.split('.').next().filter(|first| !first.is_empty()).unwrap_or("core");
         return Err(Error::BadRequest(format!(
-            "{kind} in version \"{}\" cannot be handled as a {}: converting ({kind}) to ({}): unknown conversion",
-            resource.version, resource.kind, resource.kind
+            "{kind} in version \"{v}\" cannot be handled as a {}: converting ({v}.{kind}) to ({package}.{}): unknown \
+             conversion",
+            resource.kind,
+            resource.kind,
+            v = resource.version
         )));
     }
     value["apiVersion"] = Value::from(want);

@@ -56,9 +56,10 @@ async fn once(context: &Context<'_>, mut object: Value, warnings: &mut Vec<Strin
     if object["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
         return Err(Error::Internal("resourceVersion should not be set on objects to be created".to_owned()));
     }
+    // Ownership is recorded of what the client sent; what the strategy adds belongs to nobody.
+    context.options.track(&context.resource, Part::Main, None, &mut object, &context.now);
     kind.prepare_create(&mut object);
     stamp(context, &mut object);
-    context.options.track(&context.resource, Part::Main, None, &mut object, &context.now);
     let admitted = admission::create(context, object).await?;
     let name = admitted.value()["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let errors = kind.validate_create(admitted.value());

@@ -123,7 +123,13 @@ fn success(context: &Context<'_>, object: &Object) -> Outcome {
 fn refused(context: &Context<'_>, name: &str, error: Refused) -> Error {
     match error {
         Refused::Missing => context.not_found(name),
-        Refused::Precondition(message) => context.conflict(name, message),
+        // Upstream names the kind here, not the resource.
+        Refused::Precondition(message) => Error::Conflict {
+            group: context.resource.group.clone(),
+            resource: context.resource.kind.clone(),
+            name: name.to_owned(),
+            message,
+        },
         Refused::Store(error) => super::commit::refused(context, &error),
     }
 }
@@ -141,7 +147,7 @@ fn options(context: &Context<'_>, body: &Bytes) -> Result<DeleteOptions, Error> 
         "Foreground" => Some(Propagation::Foreground),
         "Orphan" => Some(Propagation::Orphan),
         other => {
-            let supported = ["Background", "Foreground", "Orphan", "nil"];
+            let supported = ["Foreground", "Background", "Orphan", "nil"];
             errors.push(schema::field::Error::not_supported("propagationPolicy", other, &supported));
             None
         }

@@ -22,8 +22,13 @@ pub(super) enum PatchType {
     Apply,
 }
 
-const ACCEPTED: &str = "application/json-patch+json, application/merge-patch+json, \
-                        application/strategic-merge-patch+json, application/apply-patch+yaml";
+/// Upstream's whole answer to a patch of an unknown type.
+fn unsupported() -> Error {
+    Error::Status(json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "details": {}, "code": 415,
+        "message": "415: Unsupported Media Type", "reason": "UnsupportedMediaType",
+    }))
+}
 
 /// Patches an object; apply creates it when it does not exist.
 pub(super) async fn patch(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
@@ -63,7 +68,6 @@ pub(super) async fn patch_part(context: &Context<'_>, body: Bytes, part: Part) -
 
 /// The kind of patch the content type names. Errors: 415.
 pub(super) fn patch_type(context: &Context<'_>) -> Result<PatchType, Error> {
-    let unsupported = || Error::UnsupportedMediaType(ACCEPTED.to_owned());
     let text = context.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).ok_or_else(unsupported)?;
     match text.split(';').next().unwrap_or_default().trim() {
         "application/json-patch+json" => Ok(PatchType::Json),
@@ -228,7 +232,7 @@ fn conflicts(error: &ApplyError) -> Error {
 pub(super) fn apply_document(context: &Context<'_>, value: &mut Value, body: &Bytes) -> Result<(), Error> {
     let patch_type = patch_type(context)?;
     if patch_type == PatchType::Apply {
-        return Err(Error::UnsupportedMediaType(ACCEPTED.to_owned()));
+        return Err(unsupported());
     }
     let document = document(body, Media::Json)?;
     let scale = value["kind"] == "Scale";

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::update::Part;
 use super::{Context, Outcome, body};
 use crate::authn::{Caller, service_account};
 use crate::authz::rbac::{Attributes, Rule, allowed, policy};
@@ -34,7 +35,11 @@ pub(super) fn review(context: &Context<'_>, bytes: &Bytes) -> Result<Outcome, Er
         "tokenreviews" => review["status"] = token(context, &review["spec"])?,
         _ => return Err(Error::MethodNotAllowed),
     }
-    review["metadata"]["creationTimestamp"] = Value::Null;
+    if info.resource == "selfsubjectreviews" {
+        review["metadata"]["creationTimestamp"] = json!(context.now);
+    } else {
+        context.options.track(&context.resource, Part::Main, None, &mut review, &context.now);
+    }
     Ok(Outcome::other(StatusCode::CREATED, review, decoded.warnings))
 }
 

@@ -59,11 +59,23 @@ async fn replace_part(context: &Context<'_>, body: Bytes, path: &[&str]) -> Resu
             Some(value) => new[*outer][*inner] = value.clone(),
             None => super::remove(&mut new[*outer], inner),
         }
+        check_part(context, path, &new)?;
         Ok(new)
     })
     .await?;
     warnings.extend(heard);
     Ok(Outcome::object(StatusCode::OK, shown, warnings))
+}
+
+/// What is wrong with an object whose part was replaced. Errors: 422.
+fn check_part(context: &Context<'_>, path: &[&str], new: &Value) -> Result<(), Error> {
+    // Ephemeral containers are checked as containers of a new pod are; the other parts are lists of plain values.
+    if path != ["spec", "ephemeralContainers"] {
+        return Ok(());
+    }
+    let mut errors = context.kind().validate_create(new);
+    errors.retain(|error| error.field.starts_with("spec.ephemeralContainers"));
+    if errors.is_empty() { Ok(()) } else { Err(context.invalid(&context.info().name, errors)) }
 }
 
 /// `namespaces/finalize`: sets `spec.finalizers`; the namespace goes with the last one.
@@ -125,6 +137,9 @@ async fn bind(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
     if !errors.is_empty() {
         let (group, kind) = (String::new(), "Binding".to_owned());
         return Err(Error::Invalid { group, kind, name: context.info().name.clone(), errors });
+    }
+    if binding["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty() && name != context.info().name) {
+        return Err(Error::BadRequest("name in URL does not match name in Binding object".to_owned()));
     }
     let uid = binding["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     let name = context.info().name.clone();

@@ -26,7 +26,7 @@ pub(super) async fn request(context: &Context<'_>, body: Bytes) -> Result<Outcom
     let info = context.info();
     let account = super::update::existing(context).ok_or_else(|| context.not_found(&info.name))?;
     let seconds = request["spec"]["expirationSeconds"].as_i64().unwrap_or(DEFAULT_SECONDS);
-    check_seconds(context, seconds)?;
+    check_seconds(seconds)?;
     let audiences: Vec<String> = serde_json::from_value(request["spec"]["audiences"].clone()).unwrap_or_default();
     let audiences = if audiences.is_empty() { vec![ISSUER.to_owned()] } else { audiences };
     let bound = bound(context, &account, &request["spec"]["boundObjectRef"])?;
@@ -61,7 +61,7 @@ pub(super) async fn request(context: &Context<'_>, body: Bytes) -> Result<Outcom
     Ok(Outcome::other(StatusCode::CREATED, request, Vec::new()))
 }
 
-fn check_seconds(context: &Context<'_>, seconds: i64) -> Result<(), Error> {
+fn check_seconds(seconds: i64) -> Result<(), Error> {
     let detail = if seconds < MIN_SECONDS {
         "may not specify a duration less than 10 minutes"
     } else if seconds > MAX_SECONDS {
@@ -73,7 +73,7 @@ fn check_seconds(context: &Context<'_>, seconds: i64) -> Result<(), Error> {
     Err(Error::Invalid {
         group: "authentication.k8s.io".to_owned(),
         kind: "TokenRequest".to_owned(),
-        name: context.info().name.clone(),
+        name: String::new(),
         errors: vec![error],
     })
 }

@@ -21,7 +21,7 @@ pub(crate) enum Part {
     Main,
     /// `status` only.
     Status,
-    /// Whatever the closure returns, validated as a main update but not prepared (scale, resize, finalize, binding).
+    /// Whatever the closure returns, neither prepared nor validated (finalize, binding, approval …).
     Bare,
 }
 
@@ -142,8 +142,8 @@ fn pinned(context: &Context<'_>, object: &Object, new: &Value) -> Result<bool, E
         return Ok(false);
     }
     let revision: u64 = version.parse().map_err(|_| {
-        let detail = "strconv.ParseUint: parsing: invalid syntax";
-        context.invalid(name, vec![schema::field::Error::invalid("metadata.resourceVersion", version, detail)])
+        let quoted = schema::field::go_quote(version);
+        Error::Plain(format!("strconv.ParseUint: parsing {quoted}: invalid syntax"))
     })?;
     if revision == object.revision().0 { Ok(true) } else { Err(context.conflict(name, super::commit::MODIFIED)) }
 }
@@ -168,7 +168,9 @@ async fn once(
     let name = &object.key().name;
     let errors = match part {
         Part::Status => kind.validate_status(admitted.value(), old),
-        Part::Main | Part::Bare => kind.validate_update(admitted.value(), old),
+        Part::Main => kind.validate_update(admitted.value(), old),
+        // Whoever rewrites a bare part has checked it.
+        Part::Bare => Vec::new(),
     };
     if !errors.is_empty() {
         return Err(context.invalid(name, errors));

@@ -25,6 +25,34 @@ pub enum Allocator {
     None,
 }
 
+/// Brings the two forms of a Service's addresses together, before it is validated: an update that mentions neither keeps
+/// what was allocated, and `clusterIP` speaks for `clusterIPs` (upstream: `patchAllocatedValues`, `normalizeClusterIPs`).
+pub(super) fn normalise(context: &Context<'_>, value: &mut Value, old: Option<&Value>) {
+    if !context.resource.group.is_empty() || context.resource.plural != "services" {
+        return;
+    }
+    if value["spec"]["type"] != "ExternalName"
+        && let Some(old) = old
+    {
+        keep_allocated(value, old);
+    }
+    let Some(address) = value["spec"]["clusterIP"].as_str().filter(|address| !address.is_empty()).map(str::to_owned)
+    else {
+        return;
+    };
+    let others = old.map(|old| &old["spec"]["clusterIPs"]);
+    let unmentioned = value["spec"]["clusterIPs"].is_null() || others == Some(&value["spec"]["clusterIPs"]);
+    if unmentioned {
+        let mut addresses = value["spec"]["clusterIPs"].as_array().cloned().unwrap_or_default();
+        addresses.truncate(2);
+        match addresses.first_mut() {
+            Some(first) => *first = Value::from(address),
+            None => addresses.push(Value::from(address)),
+        }
+        value["spec"]["clusterIPs"] = Value::from(addresses);
+    }
+}
+
 /// Gives a Service what it lacks. Other kinds pass. Errors: 422 in the host's words, 503 when the host is away.
 pub(crate) async fn allocate(
     context: &Context<'_>,
@@ -38,9 +66,6 @@ pub(crate) async fn allocate(
     let own = value["metadata"]["name"] == "kubernetes" && value["metadata"]["namespace"] == "default";
     if !is_service || unchanged || external || own {
         return Ok(Admitted { value });
-    }
-    if let Some(old) = old {
-        keep_allocated(&mut value, old);
     }
     match &context.api.services {
         Allocator::None => {}
