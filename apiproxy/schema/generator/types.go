@@ -32,7 +32,7 @@ type place struct {
 	Default  any      `json:"default,omitempty"`
 	List     string   `json:"list,omitempty"`
 	Keys     []string `json:"keys,omitempty"`
-	Atomic   bool     `json:"atomic,omitempty"`
+	Map      string   `json:"map,omitempty"`
 	Patch    string   `json:"patch,omitempty"`
 	MergeKey string   `json:"mergeKey,omitempty"`
 	Enum     []any    `json:"enum,omitempty"`
@@ -112,7 +112,6 @@ func (c *collector) object(t reflect.Type) string {
 		log.Printf("%s has no definition", name)
 	}
 	out := object{Fields: map[string]place{}, Required: definition.Schema.Required}
-	sort.Strings(out.Required)
 	for key, value := range definition.Schema.Extensions {
 		switch key {
 		case "x-kubernetes-map-type":
@@ -259,7 +258,25 @@ func (c *collector) place(t reflect.Type, s spec.Schema, where string) place {
 		out.Go = t.String()
 	}
 	c.extensions(&out, s, where)
+	if _, leaf := leaves[t]; out.Map != "" && !leaf {
+		out.Type, out.Map = c.variant(out.Type, out.Map), ""
+	}
 	return out
+}
+
+// variant is the name of a type whose map type a field overrides: the table tells atomic objects by their types.
+func (c *collector) variant(name, mapType string) string {
+	atomic := mapType == "atomic"
+	if c.objects[name].Atomic == atomic {
+		return name
+	}
+	copied := c.objects[name]
+	if copied.Fields == nil {
+		log.Fatalf("%s: a recursive type with two map types", name)
+	}
+	copied.Atomic = atomic
+	c.objects[name+"@"+mapType] = copied
+	return name + "@" + mapType
 }
 
 func leafGoType(word string) string {
@@ -308,7 +325,7 @@ func (c *collector) extensions(out *place, s spec.Schema, where string) {
 		case "x-kubernetes-list-map-keys":
 			check(json.Unmarshal(compact(value), &out.Keys))
 		case "x-kubernetes-map-type":
-			out.Atomic = value == "atomic"
+			out.Map = value.(string)
 		case "x-kubernetes-patch-strategy":
 			out.Patch = value.(string)
 		case "x-kubernetes-patch-merge-key":

@@ -18,6 +18,7 @@ pub mod jsonpath;
 pub mod name;
 mod node;
 mod normalise;
+pub mod openapi;
 pub mod prune;
 pub mod quantity;
 mod resource;

@@ -61,7 +61,7 @@ struct RawPlace {
     default: Option<Value>,
     list: String,
     keys: Vec<String>,
-    atomic: bool,
+    map: String,
     patch: String,
     merge_key: Option<String>,
     #[serde(rename = "enum")]
@@ -125,7 +125,7 @@ pub(super) fn parse(types: &str, kinds: &str, resources: &str) -> Result<Table, 
     let names = Names::of(types.keys());
     let mut graph = Graph::default();
     for (name, raw) in types {
-        graph.types.push(object(name, raw, &names)?);
+        graph.types.push(object(&name, raw, &names)?);
     }
     let graph = Arc::new(graph);
     let mut table = Table {
@@ -236,7 +236,13 @@ impl Names {
     }
 }
 
-fn object(name: String, raw: RawObject, names: &Names) -> Result<ObjectType, Error> {
+/// Names of the generator may end in `@granular` or `@atomic`: the type where a field overrides its map type.
+fn definition(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(definition, _)| definition)
+}
+
+fn object(name: &str, raw: RawObject, names: &Names) -> Result<ObjectType, Error> {
+    let name = definition(name).to_owned();
     let owner = name.rsplit('.').next().unwrap_or_default().to_owned();
     let mut properties = BTreeMap::new();
     for (field, place) in raw.fields {
@@ -267,11 +273,11 @@ fn slot(type_: &str, raw: RawPlace, owner: &str, names: &Names) -> Result<(Slot,
         (SlotKind::List { items: Box::new(items), list }, format!("[]{go}"))
     } else if let Some(value) = type_.strip_prefix("{}") {
         let (values, go) = inner(raw.items, value)?;
-        (SlotKind::Map { values: Box::new(values), atomic: raw.atomic }, format!("map[string]{go}"))
+        (SlotKind::Map { values: Box::new(values), atomic: raw.map == "atomic" }, format!("map[string]{go}"))
     } else if let Some((kind, go)) = leaf(type_) {
         (kind, go.to_owned())
     } else {
-        let mut segments = type_.rsplitn(3, '.');
+        let mut segments = definition(type_).rsplitn(3, '.');
         let (last, package) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
         (SlotKind::Object(names.index(type_)?), format!("{package}.{last}"))
     };

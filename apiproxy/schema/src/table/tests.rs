@@ -106,6 +106,12 @@ fn defaults_enums_and_required_are_upstreams() {
     assert!(!walk(&pod, "metadata.labels").atomic());
     assert!(walk(&pod, "spec.containers.[].env.[].valueFrom.fieldRef").atomic());
     assert!(!walk(&pod, "spec").atomic());
+    // ObjectReference is atomic, but not here.
+    let volume = schema("", "v1", "PersistentVolume");
+    let claim = walk(&volume, "spec.claimRef");
+    assert!(!claim.atomic());
+    assert_eq!(claim.object().unwrap().name, "io.k8s.api.core.v1.ObjectReference");
+    assert_eq!(claim.slot().go.as_ref().unwrap().go_type, "v1.ObjectReference");
 }
 
 #[test]
