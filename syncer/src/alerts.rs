@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 /// Alerts of all tenants. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Alerts {
+pub(crate) struct Alerts {
     inner: Arc<Inner>,
 }
 
@@ -21,7 +21,7 @@ struct Inner {
 
 impl Alerts {
     /// Deletes of the tenant's host objects are being held back.
-    pub fn raise(&self, tenant: TenantId, message: String) {
+    pub(crate) fn raise(&self, tenant: TenantId, message: String) {
         let old = self.inner.alerts.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant, message);
         if old.is_none() {
             self.tell(tenant);
@@ -29,19 +29,19 @@ impl Alerts {
     }
 
     /// They go on.
-    pub fn clear(&self, tenant: TenantId) {
+    pub(crate) fn clear(&self, tenant: TenantId) {
         if self.inner.alerts.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant).is_some() {
             self.tell(tenant);
         }
     }
 
     /// The alert of a tenant.
-    pub fn get(&self, tenant: TenantId) -> Option<String> {
+    pub(crate) fn get(&self, tenant: TenantId) -> Option<String> {
         self.inner.alerts.lock().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned()
     }
 
     /// Waits for tenants whose alert has come or gone.
-    pub async fn changed(&self) -> Vec<TenantId> {
+    pub(crate) async fn changed(&self) -> Vec<TenantId> {
         loop {
             let changed = std::mem::take(&mut *self.inner.changed.lock().unwrap_or_else(PoisonError::into_inner));
             if !changed.is_empty() {

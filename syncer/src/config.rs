@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 
 use kube::Client;
 
+use crate::metrics::Metrics;
+
 /// Settings of [`crate::run`].
 #[derive(Clone)]
 pub struct Config {
@@ -25,8 +27,10 @@ pub struct Config {
     pub advertise: Option<IpAddr>,
     /// Ports of the tenants' dedicated listeners.
     pub port_range: RangeInclusive<u16>,
-    /// How many objects of one kind are worked on at a time.
+    /// How many objects are worked on at a time; one tenant gets at most half of them.
     pub workers: usize,
+    /// Where the sync counts; give a clone of your own to read it.
+    pub metrics: Metrics,
 }
 
 impl Config {
@@ -41,7 +45,8 @@ impl Config {
             base_domain: String::new(),
             advertise: None,
             port_range: 20_000..=29_999,
-            workers: 8,
+            workers: 32,
+            metrics: Metrics::default(),
         }
     }
 }

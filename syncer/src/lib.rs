@@ -7,17 +7,39 @@
 //!                                               │
 //!                                           translate
 //!
-//!   Tenant (host) ─► tenants ─► PKI, route, kubeconfig Secret, host namespace
+//!   Tenant (host) ─► tenants ─► PKI, route, kubeconfig Secret, host namespace ─► place: from now on it is synced
 //! ```
 
-pub mod account;
-pub mod alerts;
-pub mod config;
-pub mod json;
-pub mod kinds;
-pub mod pair;
-pub mod places;
-pub mod plan;
+mod config;
+mod run;
+
+mod tenants;
+
+mod alerts;
+mod places;
+
+mod observe;
 pub mod side;
-pub mod tenants;
+
+pub mod pair;
+pub mod plan;
 pub mod translate;
+
+mod apply;
+mod companion;
+mod expect;
+mod limits;
+mod mirror;
+mod nodes;
+mod references;
+mod report;
+mod step;
+mod sync;
+
+pub mod account;
+mod json;
+pub mod kinds;
+pub mod metrics;
+
+pub use config::Config;
+pub use run::run;

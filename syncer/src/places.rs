@@ -10,49 +10,60 @@ use crate::translate::Place;
 
 /// The places of all tenants whose host namespace is ready. A tenant without a place is not synced. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Places {
+pub(crate) struct Places {
     inner: Arc<Inner>,
 }
 
 #[derive(Default)]
 struct Inner {
-    places: RwLock<HashMap<TenantId, Arc<Place>>>,
+    places: RwLock<Maps>,
     listeners: Mutex<Vec<mpsc::UnboundedSender<TenantId>>>,
+}
+
+#[derive(Default)]
+struct Maps {
+    by_tenant: HashMap<TenantId, Arc<Place>>,
+    by_namespace: HashMap<String, TenantId>,
 }
 
 impl Places {
     /// The place of a tenant.
-    pub fn get(&self, tenant: TenantId) -> Option<Arc<Place>> {
-        self.inner.places.read().unwrap_or_else(PoisonError::into_inner).get(&tenant).cloned()
+    pub(crate) fn get(&self, tenant: TenantId) -> Option<Arc<Place>> {
+        self.inner.places.read().unwrap_or_else(PoisonError::into_inner).by_tenant.get(&tenant).cloned()
     }
 
-    /// Whether this is the host namespace of a tenant, and whose.
-    pub fn by_namespace(&self, namespace: &str) -> Option<Arc<Place>> {
-        let places = self.inner.places.read().unwrap_or_else(PoisonError::into_inner);
-        places.values().find(|place| place.host_namespace == namespace).cloned()
+    /// Whose host namespace this is.
+    pub(crate) fn by_namespace(&self, namespace: &str) -> Option<Arc<Place>> {
+        let maps = self.inner.places.read().unwrap_or_else(PoisonError::into_inner);
+        maps.by_tenant.get(maps.by_namespace.get(namespace)?).cloned()
     }
 
     /// Sets the place of a tenant; its objects are looked at again when that is news.
-    pub fn set(&self, place: Place) {
+    pub(crate) fn set(&self, place: Place) {
         let tenant = place.id;
-        let old = {
-            let mut places = self.inner.places.write().unwrap_or_else(PoisonError::into_inner);
-            if places.get(&tenant).is_some_and(|old| **old == place) {
+        {
+            let mut maps = self.inner.places.write().unwrap_or_else(PoisonError::into_inner);
+            if maps.by_tenant.get(&tenant).is_some_and(|old| **old == place) {
                 return;
             }
-            places.insert(tenant, Arc::new(place))
-        };
-        tracing::debug!(%tenant, known = old.is_some(), "place of a tenant changed");
+            maps.by_namespace.insert(place.host_namespace.clone(), tenant);
+            maps.by_tenant.insert(tenant, Arc::new(place));
+        }
         self.tell(tenant);
     }
 
     /// Forgets a tenant: nothing of it is synced any more.
-    pub fn remove(&self, tenant: TenantId) {
-        self.inner.places.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+    pub(crate) fn remove(&self, tenant: TenantId) {
+        let mut maps = self.inner.places.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = maps.by_tenant.remove(&tenant)
+            && maps.by_namespace.get(&place.host_namespace) == Some(&tenant)
+        {
+            maps.by_namespace.remove(&place.host_namespace);
+        }
     }
 
     /// Tenants whose place is new or has changed, from now on.
-    pub fn changes(&self) -> mpsc::UnboundedReceiver<TenantId> {
+    pub(crate) fn changes(&self) -> mpsc::UnboundedReceiver<TenantId> {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.inner.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
         receiver

@@ -10,14 +10,14 @@
 //! Level-triggered: every step looks at what is there and can be repeated after a crash between any two of them.
 
 mod cell;
-pub mod footprint;
-pub mod install;
-pub mod kubeconfig;
-pub mod pki;
+mod footprint;
+pub(crate) mod install;
+mod kubeconfig;
+mod pki;
 mod ports;
 mod reconcile;
 mod remove;
-pub mod status;
+mod status;
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ use crate::translate::applied::prune_to_print;
 use ports::Ports;
 
 /// Finalizer of every Tenant.
-pub const FINALIZER: &str = "rowhouse.dev/tenant";
+pub(crate) const FINALIZER: &str = "rowhouse.dev/tenant";
 
 /// A Tenant, by name. Every tenant is its own lane.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,7 +52,7 @@ impl Keyed for Name {
 
 /// The lifecycle of all tenants.
 #[derive(Clone)]
-pub struct Tenants {
+pub(crate) struct Tenants {
     shared: Arc<Shared>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn ours(managed_fields: ManagedFields) -> Selector {
 
 impl Tenants {
     /// Starts watching. `services` is the host informer of Services, which the sync of services uses too.
-    pub fn start(config: Config, services: &Informer, places: Places, alerts: Alerts) -> Self {
+    pub(crate) fn start(config: Config, services: &Informer, places: Places, alerts: Alerts) -> Self {
         let host = config.host.clone();
         let reduced =
             |kind: &ApiResource| Informer::start(host.clone(), kind, &ours(ManagedFields::Keep), Some(prune_to_print));
@@ -112,7 +112,7 @@ impl Tenants {
     }
 
     /// Works until the queue is closed by [`Self::close`].
-    pub async fn run(&self) {
+    pub(crate) async fn run(&self) {
         let shared = &self.shared;
         shared.routes.synced().await;
         for route in shared.routes.list() {
@@ -138,13 +138,8 @@ impl Tenants {
     }
 
     /// Ends [`Self::run`].
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.shared.queue.close();
-    }
-
-    /// The informer of Tenants.
-    pub fn informer(&self) -> &Informer {
-        &self.shared.tenants
     }
 
     fn subscribe(&self) {

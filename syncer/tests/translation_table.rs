@@ -43,10 +43,10 @@ fn compare(shape: &Shape, node: Node<'_>, path: &str, complaints: &mut Vec<Strin
         match (node.field(name), rule) {
             (None, _) => complaints.push(format!("{path}: no such field")),
             (Some(field), Rule::Keep) if !is_plain(field) => {
-                complaints.push(format!("{path}: kept as a whole, but has fields of its own"))
+                complaints.push(format!("{path}: kept as a whole, but has fields of its own"));
             }
             (Some(field), Rule::Into(inner) | Rule::Rewrite(_, Some(inner), _)) => {
-                compare(inner, field, &path, complaints)
+                compare(inner, field, &path, complaints);
             }
             _ => {}
         }

@@ -32,7 +32,8 @@ use crate::translate::{Place, Refused, applied};
 
 /// How long to wait for the tenant's API Service before looking again; its arrival wakes the pod earlier.
 const API_WAIT: Duration = Duration::from_secs(10);
-const HOST_LOST: &str = "the pod was removed from the node it ran on";
+/// Why a virtual pod is deleted that the host has no longer; confirmed by a live read.
+pub const HOST_LOST: &str = "the pod was removed from the node it ran on";
 
 /// Decides about a pod. `services` gives the tenant's services in the pod's namespace; it is asked only when needed.
 pub fn plan(place: &Place, key: &Key, pair: &Pair, services: &dyn Fn() -> Vec<ServiceLink>) -> Plan {

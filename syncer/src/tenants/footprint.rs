@@ -10,9 +10,9 @@ use crate::account::POD_ACCOUNT;
 use crate::kinds;
 
 /// Name of the Service (and EndpointSlice) through which pods reach their tenant's API.
-pub const API_SERVICE: &str = "kubernetes-api";
+pub(crate) const API_SERVICE: &str = "kubernetes-api";
 /// Name of the quota, limit range and network policy.
-pub const WALLS: &str = "rowhouse";
+pub(crate) const WALLS: &str = "rowhouse";
 /// Addresses inside of clusters and clouds: everything a default-deny tenant does not reach. Link-local includes the
 /// metadata services of clouds.
 const INSIDE_V4: &[&str] = &["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"];
@@ -20,31 +20,31 @@ const INSIDE_V6: &[&str] = &["fc00::/7", "fe80::/10"];
 
 /// What the footprint is computed from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// The tenant.
-    pub id: TenantId,
+    pub(crate) id: TenantId,
     /// Its name.
-    pub name: TenantName,
+    pub(crate) name: TenantName,
     /// What its owner wants.
-    pub spec: TenantSpec,
+    pub(crate) spec: TenantSpec,
     /// Where pods reach the apiproxy, and on which port this tenant's API.
-    pub endpoint: Option<(IpAddr, u16)>,
+    pub(crate) endpoint: Option<(IpAddr, u16)>,
 }
 
 /// One object of the footprint.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// Its kind.
-    pub kind: &'static ApiResource,
+    pub(crate) kind: &'static ApiResource,
     /// Its name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The object to apply; None when there must be none.
-    pub object: Option<Value>,
+    pub(crate) object: Option<Value>,
 }
 
 impl Facts {
     /// Name of the host namespace.
-    pub fn namespace(&self) -> String {
+    pub(crate) fn namespace(&self) -> String {
         host::namespace(&self.name)
     }
 
@@ -74,7 +74,7 @@ impl Facts {
 }
 
 /// The host namespace.
-pub fn namespace(facts: &Facts) -> Value {
+pub(crate) fn namespace(facts: &Facts) -> Value {
     let level = match facts.spec.isolation.pod_security {
         PodSecurity::Privileged => "privileged",
         PodSecurity::Baseline => "baseline",
@@ -98,7 +98,7 @@ pub fn namespace(facts: &Facts) -> Value {
 }
 
 /// Everything in the host namespace that is not workload.
-pub fn objects(facts: &Facts) -> Vec<Wanted> {
+pub(crate) fn objects(facts: &Facts) -> Vec<Wanted> {
     let spec = &facts.spec;
     let quota = (!spec.quota.is_empty()).then(|| json!({ "spec": { "hard": spec.quota } }));
     let account = json!({ "automountServiceAccountToken": false });

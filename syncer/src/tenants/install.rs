@@ -12,7 +12,7 @@ use crate::kinds;
 ///
 /// # Errors
 /// The host could not be reached.
-pub async fn install(config: &Config) -> Result<(), kube::Error> {
+pub(crate) async fn install(config: &Config) -> Result<(), kube::Error> {
     let host = Objects::new(config.host.clone(), labels::MANAGER);
     let crd = tenancy::tenant_crd();
     let name = crd["metadata"]["name"].as_str().unwrap_or_default();

@@ -11,15 +11,15 @@ use tenancy::{TenantId, TenantName, labels};
 use crate::json;
 
 /// Key of the kubeconfig in its Secret.
-pub const KEY: &str = "kubeconfig";
+pub(crate) const KEY: &str = "kubeconfig";
 
 /// Name of the Secret of a tenant.
-pub fn secret_name(tenant: &TenantName) -> String {
+pub(crate) fn secret_name(tenant: &TenantName) -> String {
     format!("{tenant}-kubeconfig")
 }
 
 /// A kubeconfig with one cluster, user and context, named after the tenant. JSON, which is YAML too.
-pub fn render(tenant: &TenantName, server: &str, authorities: &str, client: &KeyPair) -> String {
+pub(crate) fn render(tenant: &TenantName, server: &str, authorities: &str, client: &KeyPair) -> String {
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -36,7 +36,7 @@ pub fn render(tenant: &TenantName, server: &str, authorities: &str, client: &Key
 }
 
 /// The Secret.
-pub fn secret(id: TenantId, tenant: &TenantName, namespace: &str, kubeconfig: &str) -> Value {
+pub(crate) fn secret(id: TenantId, tenant: &TenantName, namespace: &str, kubeconfig: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Secret",
@@ -53,7 +53,7 @@ pub fn secret(id: TenantId, tenant: &TenantName, namespace: &str, kubeconfig: &s
 
 /// Whether a stored Secret still serves: same server and authorities, a client certificate of this CA that is not
 /// about to end.
-pub fn is_current(secret: &Value, server: &str, authorities: &str, ca: &KeyPair, now: SystemTime) -> bool {
+pub(crate) fn is_current(secret: &Value, server: &str, authorities: &str, ca: &KeyPair, now: SystemTime) -> bool {
     let decode = |text: &str| STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let Some(text) = decode(json::text(secret, "/data/kubeconfig")) else { return false };
     let Ok(config) = serde_json::from_str::<Value>(&text) else { return false };

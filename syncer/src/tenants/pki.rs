@@ -32,7 +32,7 @@ const ADMIN_GROUP: &str = "system:masters";
 
 /// Why a key or certificate could not be made or read.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// From the certificate writer.
     #[error("certificate: {0}")]
     Make(#[from] rcgen::Error),
@@ -45,7 +45,7 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error::Make`].
-pub fn authority(tenant: &TenantName, now: SystemTime) -> Result<KeyPair, Error> {
+pub(crate) fn authority(tenant: &TenantName, now: SystemTime) -> Result<KeyPair, Error> {
     let key = rcgen::KeyPair::generate()?;
     let mut params = params(&format!("rowhouse:{tenant}"), now, CA_LIFE);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -58,7 +58,7 @@ pub fn authority(tenant: &TenantName, now: SystemTime) -> Result<KeyPair, Error>
 ///
 /// # Errors
 /// [`Error::Make`]: a name or the CA is not usable.
-pub fn serving(ca: &KeyPair, names: &BTreeSet<String>, now: SystemTime) -> Result<KeyPair, Error> {
+pub(crate) fn serving(ca: &KeyPair, names: &BTreeSet<String>, now: SystemTime) -> Result<KeyPair, Error> {
     let mut params = CertificateParams::new(names.iter().cloned().collect::<Vec<_>>())?;
     let base = self::params("rowhouse:serving", now, SERVING_LIFE);
     (params.not_before, params.not_after, params.distinguished_name) =
@@ -73,7 +73,7 @@ pub fn serving(ca: &KeyPair, names: &BTreeSet<String>, now: SystemTime) -> Resul
 ///
 /// # Errors
 /// [`Error::Make`]: the CA is not usable.
-pub fn client(ca: &KeyPair, now: SystemTime) -> Result<KeyPair, Error> {
+pub(crate) fn client(ca: &KeyPair, now: SystemTime) -> Result<KeyPair, Error> {
     let mut params = params(ADMIN, now, CLIENT_LIFE);
     params.distinguished_name.push(DnType::OrganizationName, ADMIN_GROUP);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -84,7 +84,7 @@ pub fn client(ca: &KeyPair, now: SystemTime) -> Result<KeyPair, Error> {
 ///
 /// # Errors
 /// [`Error::Make`].
-pub fn account_key() -> Result<KeyPair, Error> {
+pub(crate) fn account_key() -> Result<KeyPair, Error> {
     Ok(KeyPair { certificate: String::new(), key: rcgen::KeyPair::generate()?.serialize_pem() })
 }
 
@@ -107,7 +107,7 @@ fn signed(ca: &KeyPair, mut params: CertificateParams) -> Result<KeyPair, Error>
 }
 
 /// Names under which a tenant's API is reached.
-pub fn serving_names(
+pub(crate) fn serving_names(
     tenant: &TenantName,
     base_domain: &str,
     advertise: Option<IpAddr>,
@@ -133,7 +133,7 @@ pub fn serving_names(
 
 /// Whether a serving certificate is still what it should be: from this CA, for exactly these names, not in the last
 /// third of its life.
-pub fn serving_is_current(ca: &KeyPair, serving: &KeyPair, names: &BTreeSet<String>, now: SystemTime) -> bool {
+pub(crate) fn serving_is_current(ca: &KeyPair, serving: &KeyPair, names: &BTreeSet<String>, now: SystemTime) -> bool {
     let held = with_certificate(&serving.certificate, |certificate| {
         let names = certificate.subject_alternative_name().ok().flatten();
         names
@@ -144,7 +144,7 @@ pub fn serving_is_current(ca: &KeyPair, serving: &KeyPair, names: &BTreeSet<Stri
 }
 
 /// Whether a certificate is from this CA and not in the last third of its life.
-pub fn is_current(ca: &KeyPair, certificate: &str, now: SystemTime) -> bool {
+pub(crate) fn is_current(ca: &KeyPair, certificate: &str, now: SystemTime) -> bool {
     let now = seconds(now);
     let from_ca = with_certificate(&ca.certificate, |ca| ca.public_key().raw.to_vec()).and_then(|ca_key| {
         let (_, ca_key) = x509_parser::x509::SubjectPublicKeyInfo::from_der(&ca_key).map_err(|_| Error::Read)?;
@@ -172,7 +172,7 @@ fn is_signed_by(certificate: &X509Certificate<'_>, ca_key: &x509_parser::x509::S
 }
 
 /// How long until the certificate enters the last third of its life; at least a minute, at most a day.
-pub fn next_look(certificate: &str, now: SystemTime) -> Duration {
+pub(crate) fn next_look(certificate: &str, now: SystemTime) -> Duration {
     let until = with_certificate(certificate, |certificate| {
         let (from, until) =
             (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());

@@ -4,30 +4,30 @@ use jiff::Timestamp;
 use tenancy::{Condition, Phase, SecretRef, TenantStatus};
 
 /// Condition: the API is served and its kubeconfig is there.
-pub const READY: &str = "Ready";
+pub(crate) const READY: &str = "Ready";
 /// Condition: the host namespace is there, with its walls.
-pub const HOST_NAMESPACE_READY: &str = "HostNamespaceReady";
+pub(crate) const HOST_NAMESPACE_READY: &str = "HostNamespaceReady";
 /// Condition: pods of the tenant reach its API.
-pub const API_REACHABLE: &str = "APIReachableFromPods";
+pub(crate) const API_REACHABLE: &str = "APIReachableFromPods";
 /// Condition: deletes of host objects are being held back.
-pub const DELETES_HELD: &str = "DeletesHeld";
+pub(crate) const DELETES_HELD: &str = "DeletesHeld";
 
 /// One answer to one question about a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// Type of the condition.
-    pub about: &'static str,
+    pub(crate) about: &'static str,
     /// The answer.
-    pub verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// Machine-readable reason.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
     /// For people.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// An answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It holds.
     True,
     /// It does not, and this will change by itself.
@@ -38,37 +38,37 @@ pub enum Verdict {
 
 impl Finding {
     /// Something holds.
-    pub fn holds(about: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn holds(about: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
         Self { about, verdict: Verdict::True, reason, message: message.into() }
     }
 
     /// Something does not hold yet.
-    pub fn not_yet(about: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn not_yet(about: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
         Self { about, verdict: Verdict::NotYet, reason, message: message.into() }
     }
 
     /// Something does not hold until somebody acts.
-    pub fn stuck(about: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn stuck(about: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
         Self { about, verdict: Verdict::Stuck, reason, message: message.into() }
     }
 }
 
 /// Facts of a status beside its conditions.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Served {
+pub(crate) struct Served {
     /// Tenant id.
-    pub id: String,
+    pub(crate) id: String,
     /// URL of its API.
-    pub endpoint: String,
+    pub(crate) endpoint: String,
     /// Its host namespace.
-    pub host_namespace: String,
+    pub(crate) host_namespace: String,
     /// Its kubeconfig.
-    pub kubeconfig: Option<SecretRef>,
+    pub(crate) kubeconfig: Option<SecretRef>,
 }
 
 /// The status to write. Conditions that are not among the findings stay, except [`DELETES_HELD`], which goes when it is
 /// over; times of transition stay while the answer does.
-pub fn status(
+pub(crate) fn status(
     before: &TenantStatus,
     served: Served,
     findings: &[Finding],

@@ -1,0 +1,324 @@
+//! The sync as a whole: who is woken by what, and the workers.
+
+use std::sync::{Arc, Weak};
+
+use controllers::client::Objects;
+use controllers::events::Recorder;
+use controllers::informer::{Change, Informer};
+use controllers::queue::{self, Keyed, Outcome, Queue};
+use serde_json::Value;
+use tenancy::{Host, TenantId, fleet, labels};
+
+use crate::alerts::Alerts;
+use crate::apply::Writer;
+use crate::companion::Owner;
+use crate::config::Config;
+use crate::expect::Expected;
+use crate::metrics::{Metrics, Stopwatch};
+use crate::mirror::Mirror;
+use crate::nodes::{self, NodeUse};
+use crate::observe::Observed;
+use crate::places::Places;
+use crate::references::References;
+use crate::report::Reporter;
+use crate::side::{Key, twin_uid};
+use crate::step::{Born, Stepper};
+use crate::translate::config::Kind;
+
+/// One thing to look at. Tenants take turns, over all kinds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Task {
+    Object(Born, Key),
+    Companion(Owner),
+    Node(Key),
+    Event(Key),
+}
+
+impl Keyed for Task {
+    type Lane = TenantId;
+
+    fn lane(&self) -> TenantId {
+        match self {
+            Task::Object(_, key) | Task::Node(key) | Task::Event(key) => key.tenant,
+            Task::Companion(owner) => owner.pod.tenant,
+        }
+    }
+}
+
+impl Task {
+    fn kind(&self) -> &'static str {
+        match self {
+            Task::Object(kind, _) => kind.as_str(),
+            Task::Companion(_) => "Companion",
+            Task::Node(_) => "Node",
+            Task::Event(_) => "Event",
+        }
+    }
+}
+
+/// Host sync of all tenants.
+#[derive(Clone)]
+pub(crate) struct Sync {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    stepper: Stepper,
+    usage: NodeUse,
+    mirror: Mirror,
+    queue: Queue<Task>,
+    /// Host events that wait have their own keys in the common queue.
+    events: Queue<Key>,
+    lag: Stopwatch<Task>,
+    metrics: Metrics,
+    workers: usize,
+    host: kube::Client,
+}
+
+impl Sync {
+    /// Starts watching and collects what is to be done; nothing is done before [`Self::run`].
+    pub(crate) fn start(
+        config: &Config,
+        observed: Observed,
+        places: Places,
+        alerts: Alerts,
+        recorder: Recorder,
+    ) -> Self {
+        let writer = Writer::new(
+            Objects::new(config.fleet.clone(), labels::MANAGER),
+            Objects::new(config.host.clone(), labels::MANAGER),
+        );
+        let stepper = Stepper {
+            observed,
+            places,
+            writer,
+            reporter: Reporter::new(recorder),
+            references: References::default(),
+            expected_pods: Expected::default(),
+            alerts,
+            metrics: config.metrics.clone(),
+        };
+        let shared = Arc::new(Shared {
+            stepper,
+            usage: NodeUse::default(),
+            mirror: Mirror::default(),
+            queue: Queue::new((config.workers / 2).max(1)),
+            events: Queue::default(),
+            lag: Stopwatch::default(),
+            metrics: config.metrics.clone(),
+            workers: config.workers,
+            host: config.host.clone(),
+        });
+        shared.subscribe();
+        Self { shared }
+    }
+
+    /// Works until [`Self::close`].
+    pub(crate) async fn run(&self) {
+        let shared = self.shared.clone();
+        let follow_places = tokio::spawn(async move { shared.follow_places().await });
+        let shared = self.shared.clone();
+        let follow_events = tokio::spawn(async move {
+            let Shared { stepper, events, mirror, host, .. } = &*shared;
+            mirror.follow(host.clone(), &stepper.places, events).await;
+        });
+        let shared = self.shared.clone();
+        let pass_events = tokio::spawn(async move {
+            while let Some(key) = shared.events.get().await {
+                shared.events.done(&key);
+                shared.add(Task::Event(key));
+            }
+        });
+        let Observed { pods, services, config_maps, secrets, .. } = &self.shared.stepper.observed;
+        for sides in [pods, services, config_maps, secrets] {
+            sides.own.synced().await;
+            sides.host.synced().await;
+        }
+        let shared = self.shared.clone();
+        queue::run(self.shared.queue.clone(), self.shared.workers, move |task: Task| {
+            let shared = shared.clone();
+            async move { shared.step(&task).await }
+        })
+        .await;
+        for task in [follow_places, follow_events, pass_events] {
+            task.abort();
+        }
+    }
+
+    /// Ends [`Self::run`].
+    pub(crate) fn close(&self) {
+        self.shared.queue.close();
+    }
+}
+
+impl Shared {
+    fn add(&self, task: Task) {
+        self.lag.start(&task);
+        self.queue.add(task);
+    }
+
+    async fn step(&self, task: &Task) -> Outcome {
+        let since = self.lag.stop(task);
+        let Stepper { observed, places, writer, .. } = &self.stepper;
+        let outcome = match task {
+            Task::Object(kind, key) => self.stepper.step(*kind, key).await,
+            Task::Companion(owner) => self.stepper.companion_step(owner).await,
+            Task::Node(key) => nodes::step(key, &self.usage, observed, places, writer).await,
+            Task::Event(key) => self.mirror.step(key, observed, places, writer, self.queue.failures(task)).await,
+        };
+        self.metrics.stepped(task.kind(), since);
+        outcome
+    }
+
+    fn subscribe(self: &Arc<Self>) {
+        let observed = &self.stepper.observed;
+        self.on(&observed.pods.own, Self::own_pod);
+        self.on(&observed.pods.host, Self::host_pod);
+        self.on(&observed.services.own, |this, change| this.own_object(Born::Service, change));
+        self.on(&observed.services.host, |this, change| this.host_object(Born::Service, change));
+        self.on(&observed.config_maps.own, |this, change| this.own_config(Kind::ConfigMap, change));
+        self.on(&observed.config_maps.host, |this, change| this.host_object(Born::ConfigMap, change));
+        self.on(&observed.secrets.own, |this, change| this.own_config(Kind::Secret, change));
+        self.on(&observed.secrets.host, Self::host_secret);
+        self.on(&observed.nodes.own, Self::own_node);
+        self.on(&observed.nodes.host, Self::host_node);
+    }
+
+    /// A handler lives in the informer, which we hold: it must not hold us.
+    fn on(self: &Arc<Self>, informer: &Informer, handle: impl Fn(&Self, &Change) + Send + 'static) {
+        let this: Weak<Self> = Arc::downgrade(self);
+        informer.subscribe(move |change| {
+            if let Some(this) = this.upgrade() {
+                handle(&this, change);
+            }
+        });
+    }
+
+    fn own_object(&self, kind: Born, change: &Change) {
+        let key = change.key();
+        if let Some(key) = Key::of_fleet(&key.namespace, &key.name) {
+            self.add(Task::Object(kind, key));
+        }
+    }
+
+    /// Both sides of a change count: the name of a host object may have passed to the twin of another object.
+    fn host_object(&self, kind: Born, change: &Change) {
+        for raw in [&change.old, &change.new].into_iter().flatten() {
+            if let Some((key, _)) = Key::claimed_by(&Host(raw.value())) {
+                self.add(Task::Object(kind, key));
+            }
+        }
+    }
+
+    fn own_pod(&self, change: &Change) {
+        for (kind, key) in self.stepper.references.follow(change) {
+            self.add(Task::Object(kind.into(), key));
+        }
+        self.own_object(Born::Pod, change);
+        if let Some(old) = &change.old
+            && change.new.as_ref().is_none_or(|new| new.uid() != old.uid())
+            && let Some(pod) = Key::of_fleet(old.namespace(), old.name())
+        {
+            self.add(Task::Companion(Owner { pod, uid: old.uid().to_owned() }));
+        }
+    }
+
+    fn host_pod(&self, change: &Change) {
+        for node in self.usage.follow(change) {
+            self.add(Task::Node(node));
+        }
+        let latest = Host(change.latest().value());
+        let Some((key, _)) = Key::claimed_by(&latest) else { return };
+        self.stepper.expected_pods.saw(&key, change.new.as_ref().map(|new| new.resource_version()));
+        self.host_object(Born::Pod, change);
+        if change.new.is_none() {
+            let uid = twin_uid(&latest).to_owned();
+            self.add(Task::Companion(Owner { pod: key, uid }));
+        }
+    }
+
+    fn own_config(&self, kind: Kind, change: &Change) {
+        let key = change.key();
+        if let Some(key) = Key::of_fleet(&key.namespace, &key.name)
+            && self.stepper.references.contains(kind, &key)
+        {
+            self.add(Task::Object(kind.into(), key));
+        }
+    }
+
+    fn host_secret(&self, change: &Change) {
+        match Owner::of(&change.latest().value()) {
+            Some(owner) => {
+                if change.new.is_none() {
+                    self.add(Task::Object(Born::Pod, owner.pod.clone()));
+                }
+                self.add(Task::Companion(owner));
+            }
+            None => self.host_object(Born::Secret, change),
+        }
+    }
+
+    fn own_node(&self, change: &Change) {
+        if let Some((tenant, node)) = fleet::split(change.latest().name()) {
+            self.add(Task::Node(Key::new(tenant, "", node)));
+        }
+    }
+
+    fn host_node(&self, change: &Change) {
+        let is_same = match (&change.old, &change.new) {
+            (Some(old), Some(new)) => without_version(&old.value()) == without_version(&new.value()),
+            _ => false,
+        };
+        if !is_same {
+            let name = change.latest().name().to_owned();
+            for tenant in self.usage.tenants(&name) {
+                self.add(Task::Node(Key::new(tenant, "", &name)));
+            }
+        }
+    }
+
+    /// Everything of a tenant is looked at again when its place is new or has changed.
+    async fn follow_places(&self) {
+        let mut changes = self.stepper.places.changes();
+        while let Some(tenant) = changes.recv().await {
+            let Some(place) = self.stepper.places.get(tenant) else { continue };
+            let observed = &self.stepper.observed;
+            let own = [(Born::Pod, &observed.pods.own), (Born::Service, &observed.services.own)];
+            for (kind, informer) in own {
+                let keys = informer.by_tenant(tenant);
+                let keys = keys.iter().filter_map(|raw| Key::of_fleet(raw.namespace(), raw.name()));
+                keys.for_each(|key| self.add(Task::Object(kind, key)));
+            }
+            let host = [
+                (Born::Pod, &observed.pods.host),
+                (Born::Service, &observed.services.host),
+                (Born::ConfigMap, &observed.config_maps.host),
+                (Born::Secret, &observed.secrets.host),
+            ];
+            for (kind, informer) in host {
+                for raw in informer.by_namespace(&place.host_namespace) {
+                    let object = Host(raw.value());
+                    match (Key::claimed_by(&object), Owner::of(&object.0)) {
+                        (Some((key, _)), _) => self.add(Task::Object(kind, key)),
+                        (None, Some(owner)) => self.add(Task::Companion(owner)),
+                        (None, None) => {}
+                    }
+                }
+            }
+            for raw in observed.nodes.host.list() {
+                let key = Key::new(tenant, "", raw.name());
+                if self.usage.contains(&key) {
+                    self.add(Task::Node(key));
+                }
+            }
+        }
+    }
+}
+
+fn without_version(node: &Value) -> Value {
+    let mut node = node.clone();
+    if let Some(metadata) = node.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("resourceVersion");
+    }
+    node
+}
