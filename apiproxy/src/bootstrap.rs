@@ -20,7 +20,7 @@ const SHARED_SINCE: &str = "2026-01-01T00:00:00Z";
 
 /// The objects shared by all tenants.
 pub(crate) fn base() -> Vec<BaseObject> {
-    let shared: std::slice::Iter<'_, Value> = [].iter();
+    let shared = schema::bootstrap::rbac().iter().chain(schema::bootstrap::priority_classes());
     shared.filter_map(shared_object).collect()
 }
 
