@@ -13,6 +13,8 @@ pub enum ErrorKind {
     Duplicate,
     /// `FieldValueInvalid`: "Invalid value".
     Invalid,
+    /// `FieldValueInvalid`: "Invalid value", without showing the value (objects and lists that fail a rule).
+    InvalidOmitted,
     /// `FieldValueNotSupported`: "Unsupported value".
     NotSupported,
     /// `FieldValueForbidden`: "Forbidden".
@@ -88,7 +90,7 @@ impl Error {
             ErrorKind::NotFound => "FieldValueNotFound",
             ErrorKind::Required => "FieldValueRequired",
             ErrorKind::Duplicate => "FieldValueDuplicate",
-            ErrorKind::Invalid => "FieldValueInvalid",
+            ErrorKind::Invalid | ErrorKind::InvalidOmitted => "FieldValueInvalid",
             ErrorKind::NotSupported => "FieldValueNotSupported",
             ErrorKind::Forbidden => "FieldValueForbidden",
             ErrorKind::TooLong => "FieldValueTooLong",
@@ -104,15 +106,21 @@ impl Error {
             ErrorKind::NotFound => "Not found",
             ErrorKind::Required => "Required value",
             ErrorKind::Duplicate => "Duplicate value",
-            ErrorKind::Invalid | ErrorKind::TypeInvalid => "Invalid value",
+            ErrorKind::Invalid | ErrorKind::InvalidOmitted | ErrorKind::TypeInvalid => "Invalid value",
             ErrorKind::NotSupported => "Unsupported value",
             ErrorKind::Forbidden => "Forbidden",
             ErrorKind::TooLong => "Too long",
             ErrorKind::TooMany => "Too many",
             ErrorKind::Internal => "Internal error",
         };
-        let shows_value =
-            !matches!(self.kind, ErrorKind::Required | ErrorKind::Forbidden | ErrorKind::TooLong | ErrorKind::Internal);
+        let shows_value = !matches!(
+            self.kind,
+            ErrorKind::Required
+                | ErrorKind::Forbidden
+                | ErrorKind::TooLong
+                | ErrorKind::Internal
+                | ErrorKind::InvalidOmitted
+        );
         let mut text = words.to_owned();
         if shows_value {
             text.push_str(": ");

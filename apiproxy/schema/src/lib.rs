@@ -22,6 +22,7 @@ pub mod openapi;
 pub mod prune;
 pub mod quantity;
 mod resource;
+mod rules;
 pub mod scalar;
 pub mod selector;
 pub mod table;

@@ -30,7 +30,7 @@ pub struct Graph {
 pub struct TypeIndex(pub u32);
 
 /// An object with named properties.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ObjectType {
     /// Upstream definition name, such as `io.k8s.api.core.v1.Pod`; empty for types of custom resources.
     pub name: String,

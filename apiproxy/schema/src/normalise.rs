@@ -8,9 +8,6 @@ use serde_json::{Map, Value};
 
 use crate::{GoField, ListType, Node, Scalar, Slot, SlotKind};
 
-/// The only field of Kubernetes 1.36 with `omitzero`: a zero value that is not written although its type is a struct.
-const OMIT_ZERO: &str = "creationTimestamp";
-
 /// Applies the struct tags of all fields of one object, whose nulls are gone and whose own fields are normalised.
 ///
 /// | Go field | zero value | absent |
@@ -19,7 +16,8 @@ const OMIT_ZERO: &str = "creationTimestamp";
 /// | `omitempty` scalar, list, map | removed | absent |
 /// | scalar without `omitempty` | kept | zero value added |
 /// | list, map without `omitempty` | null (nil and empty are the same on the wire) | null |
-/// | struct, whatever its tag | kept | added: `{}` with its own always-written fields, null for times, `"0"` for quantities |
+/// | `omitzero` struct | null removed | absent |
+/// | any other struct, whatever its tag | kept | added: `{}` with its own always-written fields, null for times, `"0"` for quantities |
 ///
 /// Fields without Go facts (custom resources) are left alone.
 pub(crate) fn normalise_object(node: Node<'_>, fields: &mut Map<String, Value>) {
@@ -41,7 +39,7 @@ pub(crate) fn normalise_object(node: Node<'_>, fields: &mut Map<String, Value>) 
             }
             None => {
                 if let Some(child) = node.field(name)
-                    && let Some(value) = always_written(name, child, go)
+                    && let Some(value) = always_written(child, go)
                 {
                     fields.insert(name.clone(), value);
                 }
@@ -64,11 +62,11 @@ fn is_empty(slot: &Slot, value: &Value) -> bool {
     }
 }
 
-fn always_written(name: &str, child: Node<'_>, go: &GoField) -> Option<Value> {
+fn always_written(child: Node<'_>, go: &GoField) -> Option<Value> {
     let slot = child.slot();
     match &slot.kind {
+        _ if go.omitzero => None,
         SlotKind::Object(_) => Some(zero(child)),
-        SlotKind::Scalar(Scalar::Time | Scalar::MicroTime) if name == OMIT_ZERO => None,
         SlotKind::Scalar(
             Scalar::Time | Scalar::MicroTime | Scalar::Duration | Scalar::Quantity | Scalar::IntOrString,
         ) => Some(zero(child)),

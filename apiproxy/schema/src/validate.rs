@@ -17,10 +17,11 @@ mod walk;
 
 use serde_json::Value;
 
-pub(crate) use pattern::go_regex;
+pub(crate) use pattern::{compiled, go_regex};
+pub(crate) use walk::same_item;
 
-use crate::Schema;
-use crate::field::Error;
+use crate::field::{Error, ErrorKind};
+use crate::{Schema, rules};
 
 /// The field of errors that have none, as upstream prints it.
 pub(crate) const NO_FIELD: &str = "<nil>";
@@ -35,7 +36,18 @@ pub fn validate(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<Erro
         errors.extend(twice);
     }
     errors.extend(embedded::check(schema.node(), value));
+    errors.extend(rule_errors(schema, value, old, &errors));
     errors
+}
+
+fn rule_errors(schema: &Schema, value: &Value, old: Option<&Value>, errors: &[Error]) -> Vec<Error> {
+    use ErrorKind::{NotSupported, Required, TooLong, TooMany, TypeInvalid};
+    if !errors.iter().any(|error| matches!(error.kind, NotSupported | Required | TooLong | TooMany | TypeInvalid)) {
+        return rules::validate(schema, value, old);
+    }
+    let detail = "some validation rules were not checked because the object was invalid; correct the existing errors to \
+                  complete validation";
+    if rules::has_rules(schema) { vec![Error::invalid(NO_FIELD, Value::Null, detail)] } else { Vec::new() }
 }
 
 /// What is wrong with a default value, given the schema of its place; paths start at the value.

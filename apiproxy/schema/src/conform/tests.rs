@@ -22,6 +22,13 @@ fn map(values: SlotKind) -> SlotKind {
     SlotKind::Map { values: Box::new(Slot::of(values)), atomic: false }
 }
 
+fn left_out(mut slot: Slot) -> Slot {
+    if let Some(go) = &mut slot.go {
+        go.omitzero = true;
+    }
+    slot
+}
+
 /// A little Deployment: enough of the real one to show every rule.
 pub(crate) fn deployment() -> Schema {
     use Scalar::{Bytes, Duration, Int32, IntOrString, Quantity, String as Text, Time};
@@ -55,7 +62,7 @@ pub(crate) fn deployment() -> Schema {
             vec![
                 ("name", f(scalar(Text), "ObjectMeta", "string", false, true)),
                 ("labels", f(map(scalar(Text)), "ObjectMeta", "map[string]string", false, true)),
-                ("creationTimestamp", f(scalar(Time), "ObjectMeta", "v1.Time", false, true)),
+                ("creationTimestamp", left_out(f(scalar(Time), "ObjectMeta", "v1.Time", false, true))),
                 ("deletionTimestamp", f(scalar(Time), "ObjectMeta", "v1.Time", true, true)),
             ],
         ),

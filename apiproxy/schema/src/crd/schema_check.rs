@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::{at, flag, list, part_of, strings, text};
 use crate::field::Error;
-use crate::prune;
 use crate::validate::{default_errors, go_regex};
+use crate::{prune, rules};
 
 const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
 const META_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
@@ -64,6 +64,7 @@ pub(super) fn check(schema: &Value, status: bool, path: &str) -> Vec<Error> {
     }
     errors.extend(structural);
     forbidden(schema, path, None, true, &mut errors);
+    errors.extend(rules::check_definition(schema, path, errors.is_empty()));
     errors
 }
 
