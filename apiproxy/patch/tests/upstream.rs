@@ -5,7 +5,7 @@
 //! two custom kinds. What lies after patching (defaults, validation, allocation) is not this crate's: results must be
 //! contained in the answers, and keep what no request changed.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "the recorded answers have what is read from them")]
 
 use std::collections::HashMap;
 

@@ -81,7 +81,7 @@ pub(super) fn manager(name: &str, operation: Operation) -> Manager {
 }
 
 /// A configuration with a spec.
-#[allow(clippy::needless_pass_by_value)]
+#[allow(clippy::needless_pass_by_value, reason = "cases read better with values")]
 pub(super) fn config(spec: Value) -> Value {
     json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w", "namespace": "n"}, "spec": spec})
 }

@@ -26,7 +26,7 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-#[allow(clippy::needless_pass_by_value)]
+#[allow(clippy::needless_pass_by_value, reason = "cases read better with values")]
 fn patched(doc: Value, patch: Value) -> Result<Value, PatchError> {
     let mut doc = doc;
     json_patch(&mut doc, &patch).map(|()| doc)

@@ -36,7 +36,7 @@ pub(crate) fn thing() -> Schema {
     Schema { graph: Arc::new(Graph { types }), root: Arc::new(object()) }
 }
 
-#[allow(clippy::needless_pass_by_value)]
+#[allow(clippy::needless_pass_by_value, reason = "cases read better with values")]
 fn patched(doc: Value, patch: Value) -> Result<Value, PatchError> {
     let mut doc = doc;
     strategic(thing().node(), &mut doc, &patch).map(|()| doc)
