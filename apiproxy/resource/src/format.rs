@@ -114,22 +114,6 @@ pub(crate) fn search_domain(text: &str) -> Vec<String> {
     wrong
 }
 
-/// `IsDNS1035Label`.
-pub(crate) fn dns1035_label(text: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
-    if text.len() > 63 {
-        wrong.push(too_long(63, Unit::Characters));
-    }
-    if !label_text(text) || !text.as_bytes()[0].is_ascii_lowercase() {
-        wrong.push(regex_error(
-            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
-            "[a-z]([-a-z0-9]*[a-z0-9])?",
-            &["my-name", "abc-123"],
-        ));
-    }
-    wrong
-}
-
 /// `IsWildcardDNS1123Subdomain`.
 pub(crate) fn wildcard_subdomain(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -413,8 +397,6 @@ mod tests {
         assert!(dns_subdomain("a.b-c").is_empty());
         assert_eq!(dns_subdomain("").len(), 1);
         assert_eq!(dns_subdomain(&"a".repeat(254)), ["must be no more than 253 characters"]);
-        assert!(!dns1035_label("1a").is_empty());
-        assert!(!dns1035_label("").is_empty());
     }
 
     #[test]

@@ -12,6 +12,7 @@
 pub mod convert;
 pub mod fields;
 mod format;
+mod go;
 mod json;
 mod kinds;
 pub mod meta;

@@ -4,7 +4,7 @@ use schema::field::{Error, go_quote};
 use serde_json::Value;
 
 use crate::json::{at, entries, flag, int, list, same_at, text, texts};
-use crate::{Errors, Path, Scope, format};
+use crate::{Errors, Path, Scope, format, go};
 
 /// Upstream's limit for all annotations of an object, in bytes of keys and values.
 pub const ANNOTATIONS_LIMIT: usize = 256 * 1024;
@@ -122,7 +122,10 @@ pub fn validate_update(new: &Value, old: &Value) -> Vec<Error> {
 /// `ValidateImmutableField` on a field of two objects.
 pub(crate) fn immutable(path: &Path<'_>, field: &str, new: &Value, old: &Value, errors: &mut Errors) {
     if !same_at(new, old, field) {
-        errors.push(Error::invalid(path.child(field), at(new, field).clone(), "field is immutable"));
+        let value = at(new, field);
+        let error = Error::invalid(path.child(field), value.clone(), "field is immutable");
+        let is_selector = field == "selector" && value.is_object();
+        errors.push(if is_selector { error.showing(go::ordered(value, &go::SELECTOR)) } else { error });
     }
 }
 
@@ -153,13 +156,20 @@ pub(crate) fn annotations(meta: &Value, path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
+/// Fields of an owner reference in Go's order.
+const OWNER: [&str; 6] = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+
 fn owners(meta: &Value, errors: &mut Errors) {
     let path = META.child("ownerReferences");
     let owners = list(meta, "ownerReferences");
     let mut controller: Option<String> = None;
     for owner in owners {
         let api_version = text(owner, "apiVersion");
-        let version = api_version.rsplit('/').next().unwrap_or("");
+        // More than one slash is no group version at all.
+        let version = match api_version.split('/').collect::<Vec<_>>()[..] {
+            [version] | [_, version] => version,
+            _ => "",
+        };
         if version.is_empty() {
             errors.push(Error::invalid(path.child("apiVersion"), api_version, "version must not be empty"));
         }
@@ -170,7 +180,7 @@ fn owners(meta: &Value, errors: &mut Errors) {
         }
         if api_version == "v1" && text(owner, "kind") == "Event" {
             let detail = "/v1, Kind=Event is disallowed from being an owner";
-            errors.push(Error::invalid(&path, owner.clone(), detail));
+            errors.push(Error::invalid(path, owner.clone(), detail).showing(go::ordered(owner, &OWNER)));
         }
         if flag(owner, "controller") {
             let name = format!("{}/{}", text(owner, "kind"), text(owner, "name"));
@@ -179,7 +189,9 @@ fn owners(meta: &Value, errors: &mut Errors) {
                     let detail = format!(
                         "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"
                     );
-                    errors.push(Error::invalid(&path, owners.to_vec(), detail));
+                    let shown: Vec<String> = owners.iter().map(|owner| go::ordered(owner, &OWNER)).collect();
+                    let shown = format!("[{}]", shown.join(","));
+                    errors.push(Error::invalid(path, owners.to_vec(), detail).showing(shown));
                 }
                 None => controller = Some(name),
             }
@@ -195,7 +207,7 @@ fn finalizers(meta: &Value, errors: &mut Errors) {
     }
     if names.contains(&"orphan") && names.contains(&"foregroundDeletion") {
         let detail = "finalizer orphan and foregroundDeletion cannot be both set";
-        errors.push(Error::invalid(&path, at(meta, "finalizers").clone(), detail));
+        errors.push(Error::invalid(path, at(meta, "finalizers").clone(), detail));
     }
 }
 
@@ -239,7 +251,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn create(meta: Value) -> Vec<String> {
+    fn create(meta: &Value) -> Vec<String> {
         let obj = json!({"metadata": meta});
         validate_create(&obj, true, NameRule::DnsSubdomain).iter().map(ToString::to_string).collect()
     }
@@ -248,25 +260,25 @@ mod tests {
     fn good_metadata_passes() {
         let meta = json!({"name": "a.b", "namespace": "n", "labels": {"a/b": "", "x": "y"}, "annotations": {"A/B": "x"},
             "finalizers": ["orphan", "a.b/c"], "generateName": "a."});
-        assert_eq!(create(json!({"name": "a", "namespace": "n", "generateName": "a-"})), [""; 0]);
-        assert_eq!(create(meta).len(), 1, "generateName may not end with a dot");
+        assert_eq!(create(&json!({"name": "a", "namespace": "n", "generateName": "a-"})), [""; 0]);
+        assert_eq!(create(&meta).len(), 1, "generateName may not end with a dot");
     }
 
     #[test]
     fn says_what_is_wrong_in_upstreams_words() {
         assert_eq!(
-            create(json!({})),
+            create(&json!({})),
             ["metadata.name: Required value: name or generateName is required", "metadata.namespace: Required value"]
         );
         let owners = json!([
             {"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "1", "controller": true},
             {"apiVersion": "v1", "kind": "Pod", "name": "b", "uid": "2", "controller": true}]);
-        let errors = create(json!({"name": "a", "namespace": "n", "ownerReferences": owners}));
+        let errors = create(&json!({"name": "a", "namespace": "n", "ownerReferences": owners}));
         assert!(errors[0].ends_with("Found \"true\" in references for Pod/a and Pod/b"), "{errors:?}");
         let errors =
-            create(json!({"name": "a", "namespace": "n", "annotations": {"a": "x".repeat(ANNOTATIONS_LIMIT)}}));
+            create(&json!({"name": "a", "namespace": "n", "annotations": {"a": "x".repeat(ANNOTATIONS_LIMIT)}}));
         assert_eq!(errors, ["metadata.annotations: Too long: may not be more than 262144 bytes"]);
-        let errors = create(json!({"name": "a", "namespace": "n", "finalizers": ["mine"]}));
+        let errors = create(&json!({"name": "a", "namespace": "n", "finalizers": ["mine"]}));
         assert_eq!(
             errors,
             [

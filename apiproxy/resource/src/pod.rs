@@ -126,10 +126,10 @@ pub fn bind(pod: &mut Value, binding: &Value, now: &str) {
         json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now});
     let conditions = list(status, "conditions");
     let mut kept: Vec<Value> = conditions.iter().filter(|c| text(c, "type") != "PodScheduled").cloned().collect();
-    if let Some(before) = conditions.iter().find(|c| text(c, "type") == "PodScheduled") {
-        if text(before, "status") == "True" {
-            take_over(&mut condition, before, "lastTransitionTime");
-        }
+    if let Some(before) = conditions.iter().find(|c| text(c, "type") == "PodScheduled")
+        && text(before, "status") == "True"
+    {
+        take_over(&mut condition, before, "lastTransitionTime");
     }
     kept.push(condition);
     put(status, "conditions", kept);

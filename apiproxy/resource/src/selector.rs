@@ -18,7 +18,7 @@ fn requirement(rule: &Value, path: &Path<'_>, errors: &mut Errors) {
     let operator = text(rule, "operator");
     match operator {
         "In" | "NotIn" if size(rule, "values") == 0 => {
-            errors.push(Error::required(path.child("values"), "must be specified when `operator` is 'In' or 'NotIn'"))
+            errors.push(Error::required(path.child("values"), "must be specified when `operator` is 'In' or 'NotIn'"));
         }
         "Exists" | "DoesNotExist" if size(rule, "values") > 0 => errors.push(Error::forbidden(
             path.child("values"),
@@ -32,6 +32,13 @@ fn requirement(rule: &Value, path: &Path<'_>, errors: &mut Errors) {
     for (index, value) in texts(rule, "values").into_iter().enumerate() {
         format::invalid_each(&path.item("values", index), value, format::label_value(value), errors);
     }
+}
+
+/// Whether a selector can be used at all; none can.
+pub(crate) fn is_valid(selector: &Value) -> bool {
+    let mut errors = Errors::new();
+    validate(selector, &Path::root(""), &mut errors);
+    errors.is_empty()
 }
 
 /// Whether a selector names nothing (and so selects everything).

@@ -58,6 +58,9 @@ pub(crate) enum StatusMeta {
     Old,
 }
 
+/// A selectable field and how its value is read.
+pub(crate) type Selectable = (&'static str, fn(&Value) -> String);
+
 /// How one kind is defaulted, prepared and validated. Made by this crate only: see [`strategy`] and [`of`].
 pub struct Strategy {
     pub(crate) group: &'static str,
@@ -77,7 +80,7 @@ pub struct Strategy {
     pub(crate) validate_update: fn(&Value, &Value, &mut Errors),
     pub(crate) validate_status: fn(&Value, &Value, &mut Errors),
     pub(crate) warnings: fn(&Value, Option<&Value>, &mut Vec<String>),
-    pub(crate) fields: &'static [(&'static str, fn(&Value) -> String)],
+    pub(crate) fields: &'static [Selectable],
 }
 
 /// The strategy of a kind nothing special is known of; entries start from it.
@@ -144,7 +147,7 @@ impl Strategy {
         match self.status {
             Status::Open | Status::Kept => (),
             Status::Reset(zero) => {
-                put(obj, "status", serde_json::from_str::<Value>(zero).unwrap_or_else(|_| json!({})))
+                put(obj, "status", serde_json::from_str::<Value>(zero).unwrap_or_else(|_| json!({})));
             }
             Status::Dropped => drop_field(obj, "status"),
         }

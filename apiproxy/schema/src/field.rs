@@ -40,12 +40,21 @@ pub struct Error {
     pub value: Value,
     /// What is wrong with it.
     pub detail: String,
+    /// How the value reads where that is not its JSON: upstream shows some structs by their Go names, in the order of
+    /// their fields. Empty shows no value at all.
+    pub shown: Option<String>,
 }
 
 impl Error {
     /// An error of any kind.
     pub fn new(kind: ErrorKind, field: impl Into<String>, value: Value, detail: impl Into<String>) -> Self {
-        Self { kind, field: field.into(), value, detail: detail.into() }
+        Self { kind, field: field.into(), value, detail: detail.into(), shown: None }
+    }
+    /// The same error with its value written as given.
+    #[must_use]
+    pub fn showing(mut self, text: impl Into<String>) -> Self {
+        self.shown = Some(text.into());
+        self
     }
     /// `Required value`.
     pub fn required(field: impl Into<String>, detail: impl Into<String>) -> Self {
@@ -122,9 +131,10 @@ impl Error {
                 | ErrorKind::InvalidOmitted
         );
         let mut text = words.to_owned();
-        if shows_value {
+        let value = self.shown.clone().unwrap_or_else(|| shown(&self.value));
+        if shows_value && !value.is_empty() {
             text.push_str(": ");
-            text.push_str(&shown(&self.value));
+            text.push_str(&value);
         }
         if !self.detail.is_empty() {
             text.push_str(": ");

@@ -12,7 +12,7 @@ use crate::{GoField, ListType, Node, Scalar, Slot, SlotKind};
 ///
 /// | Go field | zero value | absent |
 /// |---|---|---|
-/// | pointer | kept | absent |
+/// | pointer | kept | absent; null without `omitempty` |
 /// | `omitempty` scalar, list, map | removed | absent |
 /// | scalar without `omitempty` | kept | zero value added |
 /// | list, map without `omitempty` | null (nil and empty are the same on the wire) | null |
@@ -25,6 +25,9 @@ pub(crate) fn normalise_object(node: Node<'_>, fields: &mut Map<String, Value>) 
     for (name, slot) in &object.properties {
         let Some(go) = slot.go.as_deref() else { continue };
         if go.pointer {
+            if !go.omitempty {
+                fields.entry(name.clone()).or_insert(Value::Null);
+            }
             continue;
         }
         match fields.get_mut(name) {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::pod::defaults::template;
 use super::pod::spec as pod_spec;
 use super::workload::{self, SPEC, amount, at_most_all, collisions_grow, int_or_percent, not_negative};
+use crate::go::{self, Field};
 use crate::json::{at, child, dig, fill, fill_text, put, same, set, text};
 use crate::strategy::{BASE, Generation, Status};
 use crate::{Errors, Path, Scope, Strategy, meta, selector};
@@ -58,13 +59,18 @@ fn prepare_update(new: &mut Value, old: &Value) {
     template_generation(new, before.unwrap_or(0).saturating_add(i64::from(changed)));
 }
 
+/// Upstream's internal structs, as its errors show them.
+const ROLLING: [Field; 2] = [Field::leaf("MaxUnavailable", "maxUnavailable"), Field::leaf("MaxSurge", "maxSurge")];
+const STRATEGY: [Field; 2] =
+    [Field::leaf("Type", "type"), Field { go: "RollingUpdate", json: "rollingUpdate", inner: &ROLLING }];
+
 fn validate(spec: &Value, errors: &mut Errors) {
     let chosen = at(spec, "selector");
     selector::validate(chosen, &SPEC.child("selector"), errors);
     let template = at(spec, "template");
     let path = SPEC.child("template");
     let labels = dig(template, "metadata.labels");
-    if !chosen.is_object() || !selector::matches(chosen, labels) {
+    if selector::is_valid(chosen) && (!chosen.is_object() || !selector::matches(chosen, labels)) {
         let detail = "`selector` does not match template `labels`";
         errors.push(Error::invalid(path.child("metadata.labels"), labels.clone(), detail));
     }
@@ -103,7 +109,10 @@ fn strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
                 _ => (),
             }
         }
-        _ => errors.push(Error::not_supported(path, strategy.clone(), &["RollingUpdate", "OnDelete"])),
+        _ => {
+            let shown = go::shown(strategy, &STRATEGY);
+            errors.push(Error::not_supported(path, strategy.clone(), &["RollingUpdate", "OnDelete"]).showing(shown));
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::pod::defaults::template;
 use super::workload::{
     self, SPEC, amount, at_most_all, available_are_ready, collisions_grow, int_or_percent, not_negative, replica_counts,
 };
+use crate::go::{self, Field};
 use crate::json::{at, child, fill, fill_text, int, set, take_over, text};
 use crate::strategy::{BASE, Generation, Status};
 use crate::{Errors, Path, Scope, Strategy, meta};
@@ -44,6 +45,11 @@ fn default(_version: &str, obj: &mut Value) {
     template(spec);
 }
 
+/// Upstream's internal structs, as its errors show them.
+const ROLLING: [Field; 2] = [Field::leaf("MaxUnavailable", "maxUnavailable"), Field::leaf("MaxSurge", "maxSurge")];
+const STRATEGY: [Field; 2] =
+    [Field::leaf("Type", "type"), Field { go: "RollingUpdate", json: "rollingUpdate", inner: &ROLLING }];
+
 fn validate(spec: &Value, errors: &mut Errors) {
     not_negative(spec, "replicas", &SPEC, errors);
     workload::selector(spec, "deployment", &SPEC, errors);
@@ -52,11 +58,11 @@ fn validate(spec: &Value, errors: &mut Errors) {
     for field in ["minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] {
         not_negative(spec, field, &SPEC, errors);
     }
-    if let Some(deadline) = int(spec, "progressDeadlineSeconds") {
-        if deadline <= int(spec, "minReadySeconds").unwrap_or(0) {
-            let detail = "must be greater than minReadySeconds";
-            errors.push(Error::invalid(SPEC.child("progressDeadlineSeconds"), deadline, detail));
-        }
+    if let Some(deadline) = int(spec, "progressDeadlineSeconds")
+        && deadline <= int(spec, "minReadySeconds").unwrap_or(0)
+    {
+        let detail = "must be greater than minReadySeconds";
+        errors.push(Error::invalid(SPEC.child("progressDeadlineSeconds"), deadline, detail));
     }
 }
 
@@ -80,7 +86,10 @@ fn strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
             }
             at_most_all(rolling, "maxUnavailable", &here, errors);
         }
-        _ => errors.push(Error::not_supported(path, strategy.clone(), &["Recreate", "RollingUpdate"])),
+        _ => {
+            let shown = go::shown(strategy, &STRATEGY);
+            errors.push(Error::not_supported(path, strategy.clone(), &["Recreate", "RollingUpdate"]).showing(shown));
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use schema::field::Error;
 use serde_json::Value;
 
 use super::workload::{SPEC, at_most_all, int_or_percent, not_negative};
+use crate::go::{self, Field};
 use crate::json::{at, opt_text, set};
 use crate::strategy::{BASE, Generation, Status};
 use crate::{Errors, Path, Scope, Strategy, selector};
@@ -25,10 +26,19 @@ pub(super) static DISRUPTION_BUDGET: Strategy = Strategy {
     ..BASE
 };
 
+/// A budget's spec as upstream's errors show it.
+const SHOWN: [Field; 4] = [
+    Field::leaf("MinAvailable", "minAvailable"),
+    Field::leaf("Selector", "selector"),
+    Field::leaf("MaxUnavailable", "maxUnavailable"),
+    Field::leaf("UnhealthyPodEvictionPolicy", "unhealthyPodEvictionPolicy"),
+];
+
 fn validate(obj: &Value, errors: &mut Errors) {
     let spec = at(obj, "spec");
     if set(spec, "minAvailable").is_some() && set(spec, "maxUnavailable").is_some() {
-        errors.push(Error::invalid(SPEC, spec.clone(), "minAvailable and maxUnavailable cannot be both set"));
+        let detail = "minAvailable and maxUnavailable cannot be both set";
+        errors.push(Error::invalid(SPEC, spec.clone(), detail).showing(go::shown(spec, &SHOWN)));
     }
     for field in ["minAvailable", "maxUnavailable"] {
         int_or_percent(spec, field, &SPEC, errors);

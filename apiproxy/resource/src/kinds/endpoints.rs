@@ -70,7 +70,7 @@ fn validate(obj: &Value, errors: &mut Errors) {
     for (index, subset) in list(obj, "subsets").iter().enumerate() {
         let path = root.item("subsets", index);
         if size(subset, "addresses") == 0 && size(subset, "notReadyAddresses") == 0 {
-            errors.push(Error::required(&path, "must specify `addresses` or `notReadyAddresses`"));
+            errors.push(Error::required(path, "must specify `addresses` or `notReadyAddresses`"));
         }
         for kind in ["addresses", "notReadyAddresses"] {
             for (index, one) in list(subset, kind).iter().enumerate() {
@@ -109,7 +109,7 @@ fn address(address: &Value, path: &Path<'_>, errors: &mut Errors) {
         format::invalid_each(&path.child("nodeName"), node, format::dns_subdomain(node), errors);
     }
     if format::parse_ip(ip).is_none() {
-        errors.push(Error::invalid(&here, ip, "must be a valid IP address"));
+        errors.push(Error::invalid(here, ip, "must be a valid IP address"));
     }
     endpoint_ip(ip, &here, errors);
 }
@@ -176,10 +176,10 @@ fn slice_address(kind: &str, address: &str, path: &Path<'_>, index: usize, error
             let name = address.strip_suffix('.').unwrap_or(address);
             let wrong = format::dns_subdomain(name);
             if !wrong.is_empty() {
-                errors.push(Error::invalid(&here, name, wrong.join(",")));
+                errors.push(Error::invalid(here, name, wrong.join(",")));
             } else if !name.contains('.') {
                 let detail = "should be a domain with at least two segments separated by dots";
-                errors.push(Error::invalid(&here, name, detail));
+                errors.push(Error::invalid(here, name, detail));
             }
             return;
         }

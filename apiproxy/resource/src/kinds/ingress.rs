@@ -48,11 +48,11 @@ fn create(obj: &Value, errors: &mut Errors) {
     validate(at(obj, "spec"), errors);
     const ANNOTATION: &str = "kubernetes.io/ingress.class";
     let named = opt_text(dig(obj, "metadata.annotations"), ANNOTATION);
-    if let (Some(named), Some(class)) = (named, opt_text(at(obj, "spec"), "ingressClassName")) {
-        if named != class {
-            let detail = "must match `ingressClassName` when both are specified";
-            errors.push(Error::invalid(Path::root("annotations").child(ANNOTATION), named, detail));
-        }
+    if let (Some(named), Some(class)) = (named, opt_text(at(obj, "spec"), "ingressClassName"))
+        && named != class
+    {
+        let detail = "must match `ingressClassName` when both are specified";
+        errors.push(Error::invalid(Path::root("annotations").child(ANNOTATION), named, detail));
     }
 }
 

@@ -105,11 +105,11 @@ fn bounds(limit: &Value, name: &str, path: &Path<'_>, errors: &mut Errors) {
         ["min", "max", "default", "defaultRequest", "maxLimitRequestRatio"].map(amount);
     let mut ordered =
         |low: Option<Quantity>, high: Option<Quantity>, words: [&str; 2], field: &str, shown: Option<Quantity>| {
-            if let (Some(low), Some(high), Some(shown)) = (low, high, shown) {
-                if low > high {
-                    let detail = format!("{} value {low} is greater than {} value {high}", words[0], words[1]);
-                    errors.push(Error::invalid(path.child(field).key(name), shown.to_string(), detail));
-                }
+            if let (Some(low), Some(high), Some(shown)) = (low, high, shown)
+                && low > high
+            {
+                let detail = format!("{} value {low} is greater than {} value {high}", words[0], words[1]);
+                errors.push(Error::invalid(path.child(field).key(name), shown.to_string(), detail));
             }
         };
     ordered(min, max, ["min", "max"], "min", min);
@@ -122,10 +122,10 @@ fn bounds(limit: &Value, name: &str, path: &Path<'_>, errors: &mut Errors) {
         let detail = format!("ratio {ratio} is less than 1");
         errors.push(Error::invalid(path.child("maxLimitRequestRatio").key(name), ratio.to_string(), detail));
     }
-    if let (false, Some(default), Some(request)) = (overcommits(name), default, request) {
-        if default != request {
-            let detail = format!("default value {default} must equal to defaultRequest value {request} in {name}");
-            errors.push(Error::invalid(path.child("defaultRequest").key(name), request.to_string(), detail));
-        }
+    if let (false, Some(default), Some(request)) = (overcommits(name), default, request)
+        && default != request
+    {
+        let detail = format!("default value {default} must equal to defaultRequest value {request} in {name}");
+        errors.push(Error::invalid(path.child("defaultRequest").key(name), request.to_string(), detail));
     }
 }

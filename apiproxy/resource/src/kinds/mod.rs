@@ -7,6 +7,7 @@ mod claim;
 mod config_map;
 mod cron_job;
 mod daemon_set;
+mod definition;
 mod deployment;
 mod disruption_budget;
 mod dynamic;
@@ -99,6 +100,6 @@ pub(crate) static ALL: &[&Strategy] = &[
     &plain::LEASE_CANDIDATE,
     &plain::STORAGE_VERSION,
     &plain::STORAGE_MIGRATION,
-    &plain::CUSTOM_RESOURCE_DEFINITION,
+    &definition::DEFINITION,
     &plain::API_SERVICE,
 ];

@@ -126,7 +126,7 @@ fn ip_block(block: &Value, path: &Path<'_>, errors: &mut Errors) {
         format::legacy_cidr(&path, except, errors);
         let Some(part) = format::parse_cidr(except) else { continue };
         if !format::cidr_contains(whole, part.0) || whole.1 >= part.1 {
-            errors.push(Error::invalid(&path, except, "must be a strict subset of `cidr`"));
+            errors.push(Error::invalid(path, except, "must be a strict subset of `cidr`"));
         }
     }
 }

@@ -51,7 +51,7 @@ fn taints(obj: &Value, errors: &mut Errors) {
         taint_effect(effect, &path.child("effect"), errors);
         let again = |other: &Value| text(other, "key") == key && text(other, "effect") == effect;
         if taints.get(..index).unwrap_or_default().iter().any(again) {
-            let mut error = Error::duplicate(&path, taint.clone());
+            let mut error = Error::duplicate(path, taint.clone());
             error.detail = "taints must be unique by key and effect pair".to_owned();
             errors.push(error);
         }

@@ -103,16 +103,6 @@ pub(super) static STORAGE_MIGRATION: Strategy = Strategy {
     unconditional_update: false,
     ..BASE
 };
-/// Definitions of custom resources: validated where they are compiled.
-pub(super) static CUSTOM_RESOURCE_DEFINITION: Strategy = Strategy {
-    group: "apiextensions.k8s.io",
-    plural: "customresourcedefinitions",
-    scope: Scope::Cluster,
-    status: Status::Reset(r#"{"acceptedNames":{"plural":"","kind":""},"conditions":[],"storedVersions":[]}"#),
-    generation: Generation::On(&["spec"]),
-    unconditional_update: false,
-    ..BASE
-};
 pub(super) static API_SERVICE: Strategy = Strategy {
     group: "apiregistration.k8s.io",
     plural: "apiservices",

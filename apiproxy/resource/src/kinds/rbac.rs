@@ -3,6 +3,7 @@
 use schema::field::Error;
 use serde_json::Value;
 
+use crate::go::{self, Field};
 use crate::json::{at, child, fill_text, items_mut, list, same_at, set, size, text};
 use crate::strategy::BASE;
 use crate::{Errors, NameRule, Path, Scope, Strategy, format, selector};
@@ -62,11 +63,11 @@ fn rules(role: &Value, scope: Scope, errors: &mut Errors) {
             let path = path.child("nonResourceURLs");
             if scope == Scope::Namespaced {
                 let detail = "namespaced rules cannot apply to non-resource URLs";
-                errors.push(Error::invalid(&path, urls.clone(), detail));
+                errors.push(Error::invalid(path, urls.clone(), detail));
             }
             if ["apiGroups", "resources", "resourceNames"].iter().any(|field| size(rule, field) > 0) {
                 let detail = "rules cannot apply to both regular resources and non-resource URLs";
-                errors.push(Error::invalid(&path, urls.clone(), detail));
+                errors.push(Error::invalid(path, urls.clone(), detail));
             }
             continue;
         }
@@ -89,7 +90,11 @@ fn cluster_role(role: &Value, errors: &mut Errors) {
         errors.push(Error::required(path.child("clusterRoleSelectors"), detail));
     }
     for (index, one) in selectors.iter().enumerate() {
-        selector::validate(one, &path.item("clusterRoleSelectors", index), errors);
+        let path = path.item("clusterRoleSelectors", index);
+        selector::validate(one, &path, errors);
+        if !selector::is_valid(one) {
+            errors.push(Error::invalid(path, Value::Null, "invalid label selector."));
+        }
     }
 }
 
@@ -142,9 +147,15 @@ fn subject(subject: &Value, scope: Scope, path: &Path<'_>, errors: &mut Errors) 
     }
 }
 
+/// A role reference as upstream's errors show it.
+const ROLE_REF: [Field; 3] =
+    [Field::leaf("APIGroup", "apiGroup"), Field::leaf("Kind", "kind"), Field::leaf("Name", "name")];
+
 fn binding_update(new: &Value, old: &Value, scope: Scope, errors: &mut Errors) {
     binding(new, scope, errors);
     if !same_at(new, old, "roleRef") {
-        errors.push(Error::invalid("roleRef", at(new, "roleRef").clone(), "cannot change roleRef"));
+        let reference = at(new, "roleRef");
+        let shown = go::shown(reference, &ROLE_REF);
+        errors.push(Error::invalid("roleRef", reference.clone(), "cannot change roleRef").showing(shown));
     }
 }

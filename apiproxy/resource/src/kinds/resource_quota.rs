@@ -84,7 +84,7 @@ fn amounts(holder: &Value, field: &str, path: &Path<'_>, errors: &mut Errors) {
         resource_name(name, &path, errors);
         let huge = name.starts_with("hugepages-") || name.starts_with("requests.hugepages-");
         if !name.contains('/') && !STANDARD.contains(&name) && !huge {
-            errors.push(Error::invalid(&path, name, "must be a standard resource for quota"));
+            errors.push(Error::invalid(path, name, "must be a standard resource for quota"));
         }
         if let Some(value) = Quantity::of(value) {
             amount(name, value, &path, errors);

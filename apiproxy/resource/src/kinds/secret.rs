@@ -1,6 +1,7 @@
 //! Secrets.
 
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use schema::field::Error;
 use serde_json::Value;
 
@@ -12,6 +13,7 @@ pub(super) static SECRET: Strategy = Strategy {
     plural: "secrets",
     scope: Scope::Namespaced,
     default: |_, obj| fill_text(obj, "type", "Opaque"),
+    prepare_create: write_only,
     prepare_update,
     validate,
     validate_update: |new, old, errors| {
@@ -23,7 +25,19 @@ pub(super) static SECRET: Strategy = Strategy {
     ..BASE
 };
 
+/// `stringData` is write-only: it becomes data.
+fn write_only(obj: &mut Value) {
+    let plain: Vec<(String, String)> = entries(obj, "stringData")
+        .map(|(key, value)| (key.to_owned(), STANDARD.encode(value.as_str().unwrap_or(""))))
+        .collect();
+    for (key, value) in plain {
+        put(crate::json::child(obj, "data"), &key, value);
+    }
+    crate::json::drop_field(obj, "stringData");
+}
+
 fn prepare_update(new: &mut Value, old: &Value) {
+    write_only(new);
     if text(new, "type").is_empty() {
         put(new, "type", text(old, "type"));
     }
@@ -100,10 +114,26 @@ fn json_key(data: &Value, key: &str, errors: &mut Errors) {
         errors.push(Error::required(path.key(key), ""));
         return;
     };
-    let bytes = base64::engine::general_purpose::STANDARD.decode(value.as_str().unwrap_or("")).unwrap_or_default();
+    let bytes = STANDARD.decode(value.as_str().unwrap_or("")).unwrap_or_default();
     if let Some(detail) = not_an_object(&bytes) {
         errors.push(Error::invalid(path.key(key), "<secret contents redacted>", detail));
     }
+}
+
+/// What Go's scanner says of text that starts no value, or starts a literal and goes on otherwise.
+fn scan(text: &str) -> String {
+    for literal in ["true", "false", "null"] {
+        if text.chars().next() == literal.chars().next() {
+            let wrong = text.chars().zip(literal.chars()).find(|(found, wanted)| found != wanted);
+            if let Some((found, wanted)) = wrong {
+                return format!("invalid character '{found}' in literal {literal} (expecting '{wanted}')");
+            }
+            let rest = text.chars().nth(literal.len()).unwrap_or(' ');
+            return format!("invalid character '{rest}' after top-level value");
+        }
+    }
+    let first = text.chars().next().unwrap_or(' ');
+    format!("invalid character '{first}' looking for beginning of value")
 }
 
 /// What Go's JSON decoder says of bytes that are no JSON object, as near as it matters.
@@ -117,8 +147,7 @@ fn not_an_object(bytes: &[u8]) -> Option<String> {
         Err(error) if error.is_eof() => return Some("unexpected end of JSON input".to_owned()),
         Err(_) => {
             let text = String::from_utf8_lossy(bytes);
-            let c = text.chars().find(|c| !c.is_whitespace()).unwrap_or(' ');
-            return Some(format!("invalid character '{c}' looking for beginning of value"));
+            return Some(scan(text.trim_start()));
         }
     };
     Some(format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"))

@@ -9,6 +9,7 @@ use super::pod::spec as pod_spec;
 use super::workload::{
     self, SPEC, amount, at_most_all, available_are_ready, collisions_grow, int_or_percent, not_negative, replica_counts,
 };
+use crate::go::{self, Field};
 use crate::json::{at, child, drop_field, fill, fill_text, items_mut, list, put, same, set, take_over, text};
 use crate::strategy::{BASE, Generation, Status};
 use crate::{Errors, NameRule, Path, Scope, Strategy, format};
@@ -61,6 +62,11 @@ fn default(version: &str, obj: &mut Value) {
     }
 }
 
+/// Upstream's internal structs, as its errors show them.
+const ROLLING: [Field; 2] = [Field::leaf("Partition", "partition"), Field::leaf("MaxUnavailable", "maxUnavailable")];
+const STRATEGY: [Field; 2] =
+    [Field::leaf("Type", "type"), Field { go: "RollingUpdate", json: "rollingUpdate", inner: &ROLLING }];
+
 fn validate(spec: &Value, errors: &mut Errors) {
     match text(spec, "podManagementPolicy") {
         "" => errors.push(Error::required(SPEC.child("podManagementPolicy"), "")),
@@ -101,8 +107,9 @@ fn pods(spec: &Value, errors: &mut Errors) {
             put(pod, "volumes", volumes);
         }
     }
-    workload::selected(spec, &template, &path, errors);
-    pod_spec::template(&template, &path, errors);
+    if workload::selected(spec, &template, "", &path, errors) {
+        pod_spec::template(&template, &path, errors);
+    }
     workload::runs_for_ever(&template, "StatefulSet", &path, errors);
 }
 
@@ -112,7 +119,7 @@ fn strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
         ("", _) => errors.push(Error::required(path, "")),
         ("OnDelete", Some(rolling)) => {
             let detail = "only allowed for updateStrategy 'RollingUpdate'";
-            errors.push(Error::invalid(here, rolling.clone(), detail));
+            errors.push(Error::invalid(here, rolling.clone(), detail).showing(go::shown(rolling, &ROLLING)));
         }
         ("OnDelete", None) | ("RollingUpdate", None) => (),
         ("RollingUpdate", Some(rolling)) => {
@@ -126,7 +133,11 @@ fn strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
                 at_most_all(rolling, "maxUnavailable", &here, errors);
             }
         }
-        _ => errors.push(Error::invalid(path, strategy.clone(), "must be 'RollingUpdate' or 'OnDelete'")),
+        _ => {
+            let shown = go::shown(strategy, &STRATEGY);
+            let detail = "must be 'RollingUpdate' or 'OnDelete'";
+            errors.push(Error::invalid(path, strategy.clone(), detail).showing(shown));
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::pod::{spec, warnings};
 use crate::json::{at, int, set, text};
-use crate::{Errors, Path, format, selector};
+use crate::{Errors, Path, format, go, selector};
 
 /// Where `spec` starts.
 pub(super) const SPEC: Path<'static> = Path::root("spec");
@@ -21,25 +21,32 @@ pub(super) fn not_negative(holder: &Value, field: &str, path: &Path<'_>, errors:
 pub(super) fn selector(spec: &Value, kind: &str, path: &Path<'_>, errors: &mut Errors) {
     let path = path.child("selector");
     match set(spec, "selector") {
-        None => errors.push(Error::required(&path, "")),
+        None => errors.push(Error::required(path, "")),
         Some(selector) => {
             selector::validate(selector, &path, errors);
             if selector::is_empty(selector) {
                 let detail = format!("empty selector is invalid for {kind}");
-                errors.push(Error::invalid(&path, selector.clone(), detail));
+                errors.push(Error::invalid(path, selector.clone(), detail));
             }
         }
     }
 }
 
-/// The template's labels must match the selector.
-pub(super) fn selected(spec: &Value, template: &Value, path: &Path<'_>, errors: &mut Errors) {
+/// The template's labels must match the selector; no selector matches nothing. False when the selector is not one,
+/// which `detail` then says; upstream looks no further at the template.
+pub(super) fn selected(spec: &Value, template: &Value, detail: &str, path: &Path<'_>, errors: &mut Errors) -> bool {
     let labels = at(at(template, "metadata"), "labels");
     let selector = at(spec, "selector");
-    if !selector::is_empty(selector) && !selector::matches(selector, labels) {
+    if !selector::is_valid(selector) {
+        let shown = go::ordered(selector, &go::SELECTOR);
+        errors.push(Error::invalid(SPEC.child("selector"), selector.clone(), detail).showing(shown));
+        return false;
+    }
+    if selector.is_null() || !selector::matches(selector, labels) {
         let detail = "`selector` does not match template `labels`";
         errors.push(Error::invalid(path.child("metadata.labels"), labels.clone(), detail));
     }
+    true
 }
 
 /// Pods of a template that run for ever; `kind` is the kind upstream names in its message.
@@ -59,9 +66,10 @@ pub(super) fn runs_for_ever(template: &Value, kind: &str, path: &Path<'_>, error
 pub(super) fn replica_template(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     let template = at(spec, "template");
     let path = path.child("template");
-    selected(spec, template, &path, errors);
-    spec::template(template, &path, errors);
-    runs_for_ever(template, "ReplicaSet", &path, errors);
+    if selected(spec, template, "invalid label selector", &path, errors) {
+        spec::template(template, &path, errors);
+        runs_for_ever(template, "ReplicaSet", &path, errors);
+    }
 }
 
 /// Counts in a status: not negative, and these not above `replicas`.

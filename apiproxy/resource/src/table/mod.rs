@@ -23,11 +23,11 @@ use crate::json::{at, text};
 /// from. The object is of the resource's own group and version.
 pub fn row(resource: &Resource, obj: &Value, now: Timestamp) -> Vec<Value> {
     let print = Print { obj, now };
-    if resource.custom.is_none() {
-        if let Some(mut cells) = built_in(resource, &print) {
-            cells.resize(resource.columns.len(), Value::Null);
-            return cells;
-        }
+    if resource.custom.is_none()
+        && let Some(mut cells) = built_in(resource, &print)
+    {
+        cells.resize(resource.columns.len(), Value::Null);
+        return cells;
     }
     resource.columns.iter().map(|column| cell(column, &print)).collect()
 }

@@ -66,10 +66,10 @@ pub(super) fn row(plural: &str, print: &Print<'_>) -> Option<Vec<Value>> {
 /// Appends ` (default)` to the name of a class that is the default one.
 pub(super) fn mark_default(cells: &mut [Value], print: &Print<'_>, annotation: &str) {
     let annotations = dig(print.obj, "metadata.annotations");
-    if annotations.get(annotation).and_then(Value::as_str) == Some("true") {
-        if let Some(name) = cells.first_mut() {
-            *name = format!("{} (default)", name.as_str().unwrap_or("")).into();
-        }
+    if annotations.get(annotation).and_then(Value::as_str) == Some("true")
+        && let Some(name) = cells.first_mut()
+    {
+        *name = format!("{} (default)", name.as_str().unwrap_or("")).into();
     }
 }
 

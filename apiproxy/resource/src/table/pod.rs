@@ -173,9 +173,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn status(pod: Value) -> (String, String, String) {
+    fn status(pod: &Value) -> (String, String, String) {
         let now = "2026-01-02T00:00:00Z".parse().expect("a time");
-        let cells = row(&Print { obj: &pod, now });
+        let cells = row(&Print { obj: pod, now });
         let cell = |index: usize| cells[index].as_str().unwrap_or("").to_owned();
         (cell(1), cell(2), cell(3))
     }
@@ -187,31 +187,31 @@ mod tests {
     #[test]
     fn says_how_a_pod_is() {
         let spec = json!({"containers": [{"name": "a"}, {"name": "b"}]});
-        assert_eq!(status(json!({"spec": spec, "status": {"phase": "Pending"}})), want("0/2", "Pending", "0"));
+        assert_eq!(status(&json!({"spec": spec, "status": {"phase": "Pending"}})), want("0/2", "Pending", "0"));
         let containers = json!([
             {"name": "a", "ready": true, "restartCount": 2, "state": {"running": {}},
              "lastState": {"terminated": {"finishedAt": "2026-01-01T23:00:00Z"}}},
             {"name": "b", "restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]);
         let pod = json!({"spec": spec, "status": {"phase": "Running", "containerStatuses": containers}});
-        assert_eq!(status(pod), want("1/2", "CrashLoopBackOff", "3 (60m ago)"));
+        assert_eq!(status(&pod), want("1/2", "CrashLoopBackOff", "3 (60m ago)"));
         let gone = json!({"metadata": {"deletionTimestamp": "x"}, "spec": spec, "status": {"phase": "Running"}});
-        assert_eq!(status(gone), want("0/2", "Terminating", "0"));
+        assert_eq!(status(&gone), want("0/2", "Terminating", "0"));
     }
 
     #[test]
     fn says_how_initialisation_stands() {
         let spec = json!({"containers": [{"name": "a"}], "initContainers": [{"name": "i"}, {"name": "s", "restartPolicy": "Always"}]});
-        let pod = |init: Value| json!({"spec": spec, "status": {"phase": "Pending", "initContainerStatuses": init}});
+        let pod = |init: &Value| json!({"spec": spec, "status": {"phase": "Pending", "initContainerStatuses": init}});
         assert_eq!(
-            status(pod(json!([{"name": "i", "restartCount": 0, "state": {"running": {}}}]))),
+            status(&pod(&json!([{"name": "i", "restartCount": 0, "state": {"running": {}}}]))),
             want("0/2", "Init:0/2", "0")
         );
         assert_eq!(
-            status(pod(json!([{"name": "i", "restartCount": 3, "state": {"terminated": {"exitCode": 2}}}]))),
+            status(&pod(&json!([{"name": "i", "restartCount": 3, "state": {"terminated": {"exitCode": 2}}}]))),
             want("0/2", "Init:ExitCode:2", "3")
         );
         assert_eq!(
-            status(pod(json!([{"name": "i", "restartCount": 0, "state": {"terminated": {"exitCode": 0}}},
+            status(&pod(&json!([{"name": "i", "restartCount": 0, "state": {"terminated": {"exitCode": 0}}},
                 {"name": "s", "started": true, "ready": true, "restartCount": 1, "state": {"running": {}}}]))),
             want("1/2", "Pending", "1")
         );

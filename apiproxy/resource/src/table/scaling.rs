@@ -28,7 +28,10 @@ pub(super) fn row(plural: &str, print: &Print<'_>) -> Option<Vec<Value>> {
             Some(vec![
                 print.name(),
                 format!("{}/{}", text(target, "kind"), text(target, "name")).into(),
-                metrics(spec, status).into(),
+                match text(print.obj, "apiVersion") {
+                    "autoscaling/v1" => version_one(spec, status).into(),
+                    _ => metrics(spec, status).into(),
+                },
                 least.into(),
                 number(spec, "maxReplicas"),
                 number(status, "currentReplicas"),
@@ -44,7 +47,7 @@ fn amount(value: &Value) -> Option<String> {
 }
 
 fn metrics(spec: &Value, status: &Value) -> String {
-    let Some(metrics) = spec.get("metrics").and_then(Value::as_array) else { return version_one(spec, status) };
+    let metrics = list(spec, "metrics");
     if metrics.is_empty() {
         return "<none>".to_owned();
     }

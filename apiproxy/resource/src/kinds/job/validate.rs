@@ -55,7 +55,7 @@ fn generated_selector(job: &Value, errors: &mut Errors) {
     }
     let made: serde_json::Map<String, Value> =
         expected.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
-    if !selector::matches(chosen, &Value::Object(made)) {
+    if selector::is_valid(chosen) && !selector::matches(chosen, &Value::Object(made)) {
         errors.push(Error::invalid(SPEC.child("selector"), chosen.clone(), "`selector` not auto-generated"));
     }
 }
@@ -69,7 +69,7 @@ fn selected_spec(spec: &Value, errors: &mut Errors) {
         selector::validate(chosen, &SPEC.child("selector"), errors);
     }
     let labels = dig(spec, "template.metadata.labels");
-    if chosen.is_null() || !selector::matches(chosen, labels) {
+    if selector::is_valid(chosen) && (chosen.is_null() || !selector::matches(chosen, labels)) {
         let detail = "`selector` does not match template `labels`";
         errors.push(Error::invalid(SPEC.child("template.metadata.labels"), labels.clone(), detail));
     }
@@ -153,10 +153,10 @@ fn completion_mode(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
                 let detail = format!("must be less than or equal to {HIGH} when completion mode is Indexed");
                 too_many("parallelism", value, detail);
             }
-            if let (Some(failed), Some(completions)) = (failed, completions) {
-                if failed > completions {
-                    too_many("maxFailedIndexes", failed, "must be less than or equal to completions".to_owned());
-                }
+            if let (Some(failed), Some(completions)) = (failed, completions)
+                && failed > completions
+            {
+                too_many("maxFailedIndexes", failed, "must be less than or equal to completions".to_owned());
             }
             if let Some(failed) = failed.filter(|failed| *failed > HIGH) {
                 too_many("maxFailedIndexes", failed, format!("must be less than or equal to {HIGH}"));
@@ -223,7 +223,7 @@ fn failure_policy(spec: &Value, policy: &Value, path: &Path<'_>, errors: &mut Er
             (false, false) => "specifying one of OnExitCodes and OnPodConditions is required",
             _ => continue,
         };
-        errors.push(Error::invalid(&path, Value::Null, detail));
+        errors.push(Error::invalid(path, Value::Null, detail).showing(""));
     }
 }
 
@@ -278,10 +278,10 @@ fn exit_codes(spec: &Value, codes: &Value, path: &Path<'_>, errors: &mut Errors)
     for (index, value) in values.iter().enumerate() {
         let path = path.item("values", index);
         if operator == "In" && *value == 0 {
-            errors.push(Error::invalid(&path, 0, "must not be 0 for the In operator"));
+            errors.push(Error::invalid(path, 0, "must not be 0 for the In operator"));
         }
         if values.get(..index).unwrap_or_default().contains(value) {
-            errors.push(Error::duplicate(&path, *value));
+            errors.push(Error::duplicate(path, *value));
         }
     }
     if !values.is_sorted() {
@@ -308,7 +308,7 @@ fn success_policy(spec: &Value, policy: &Value, path: &Path<'_>, errors: &mut Er
         let count = int(rule, "succeededCount");
         if count.is_none() && set(rule, "succeededIndexes").is_none() {
             let detail = "at least one of succeededCount or succeededIndexes must be specified";
-            errors.push(Error::required(&path, detail));
+            errors.push(Error::required(path, detail));
         }
         not_negative(rule, "succeededCount", &path, errors);
         if let Some(count) = count.filter(|count| *count > completions) {

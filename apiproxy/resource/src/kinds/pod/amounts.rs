@@ -173,11 +173,11 @@ fn claim_names(resources: &Value, known: &[&str], path: &Path<'_>, errors: &mut 
         let path = path.index(index);
         let (name, request) = (text(claim, "name"), text(claim, "request"));
         if name.is_empty() {
-            errors.push(Error::required(&path, ""));
+            errors.push(Error::required(path, ""));
             continue;
         }
         if seen.iter().any(|other| other == name) {
-            errors.push(Error::duplicate(&path, name));
+            errors.push(Error::duplicate(path, name));
         } else {
             let mut key = name.to_owned();
             if !request.is_empty() {
@@ -186,16 +186,16 @@ fn claim_names(resources: &Value, known: &[&str], path: &Path<'_>, errors: &mut 
             }
             let part = |other: &String| other.split_once('/').is_some_and(|(claim, _)| claim == name);
             if seen.contains(&key) {
-                errors.push(Error::duplicate(&path, key.clone()));
+                errors.push(Error::duplicate(path, key.clone()));
             } else if request.is_empty() && seen.iter().any(part) {
-                errors.push(Error::duplicate(&path, name));
+                errors.push(Error::duplicate(path, name));
             }
             seen.push(key);
         }
         if !known.contains(&name) {
             let mut names = known.to_vec();
             names.sort_unstable();
-            let mut error = Error::not_found(&path, name);
+            let mut error = Error::not_found(path, name);
             let which = if names.is_empty() { " which is empty".to_owned() } else { format!(": {}", names.join(", ")) };
             error.detail = format!("must be one of the names in pod.spec.resourceClaims{which}");
             errors.push(error);
@@ -220,7 +220,7 @@ pub(super) fn pod_level(spec: &Value, claims: &[&str], path: &Path<'_>, errors: 
     let Some(resources) = set(spec, "resources") else { return };
     let path = path.child("resources");
     if text(at(spec, "os"), "name") == "windows" {
-        errors.push(Error::forbidden(&path, "may not be set for a windows pod"));
+        errors.push(Error::forbidden(path, "may not be set for a windows pod"));
         return;
     }
     if set(resources, "claims").is_some() {

@@ -1,5 +1,7 @@
 //! Validation of containers, init containers and ephemeral containers.
 
+use std::collections::BTreeMap;
+
 use schema::field::Error;
 use serde_json::Value;
 
@@ -221,8 +223,8 @@ fn host_ports(containers: &[Value], path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
-/// Name and path pairs of a container's mounts or devices.
-fn places<'a>(container: &'a Value, list_field: &str, path_field: &str) -> Vec<(&'a str, &'a str)> {
+/// Paths of a container's mounts or devices by name; the last of a name counts.
+fn places<'a>(container: &'a Value, list_field: &str, path_field: &str) -> BTreeMap<&'a str, &'a str> {
     list(container, list_field).iter().map(|item| (text(item, "name"), text(item, path_field))).collect()
 }
 
@@ -246,10 +248,10 @@ fn mounts(scene: &Scene<'_>, container: &Value, path: &Path<'_>, errors: &mut Er
             errors.push(Error::invalid(path.child("mountPath"), point, "must be unique"));
         }
         points.push(point);
-        if devices.iter().any(|(device, _)| *device == name) {
+        if devices.contains_key(name) {
             errors.push(Error::invalid(path.child("name"), name, "must not already exist in volumeDevices"));
         }
-        if devices.iter().any(|(_, place)| *place == point) {
+        if devices.values().any(|place| *place == point) {
             let detail = "must not already exist as a path in volumeDevices";
             errors.push(Error::invalid(path.child("mountPath"), point, detail));
         }
@@ -274,11 +276,11 @@ fn propagation(mount: &Value, container: &Value, path: &Path<'_>, errors: &mut E
         let path = path.child("mountPropagation");
         const MODES: [&str; 3] = ["Bidirectional", "HostToContainer", "None"];
         if !MODES.contains(&mode) {
-            errors.push(Error::not_supported(&path, mode, &MODES));
+            errors.push(Error::not_supported(path, mode, &MODES));
         }
         if mode == "Bidirectional" && !flag(at(container, "securityContext"), "privileged") {
             let detail = "Bidirectional mount propagation is available only to privileged containers";
-            errors.push(Error::forbidden(&path, detail));
+            errors.push(Error::forbidden(path, detail));
         }
     }
     let path = path.child("recursiveReadOnly");
@@ -286,21 +288,22 @@ fn propagation(mount: &Value, container: &Value, path: &Path<'_>, errors: &mut E
         None | Some("Disabled") => (),
         Some("Enabled" | "IfPossible") => {
             if !flag(mount, "readOnly") {
-                errors.push(Error::forbidden(&path, "may only be specified when readOnly is true"));
+                errors.push(Error::forbidden(path, "may only be specified when readOnly is true"));
             }
             if !matches!(opt_text(mount, "mountPropagation"), None | Some("None")) {
                 let detail = "may only be specified when mountPropagation is None or not specified";
-                errors.push(Error::forbidden(&path, detail));
+                errors.push(Error::forbidden(path, detail));
             }
         }
-        Some(mode) => errors.push(Error::not_supported(&path, mode, &["Disabled", "Enabled", "IfPossible"])),
+        Some(mode) => errors.push(Error::not_supported(path, mode, &["Disabled", "Enabled", "IfPossible"])),
     }
 }
 
 fn devices(scene: &Scene<'_>, container: &Value, path: &Path<'_>, errors: &mut Errors) {
     let mounts = places(container, "volumeMounts", "mountPath");
     let (mut names, mut paths): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
-    for (index, (name, place)) in places(container, "volumeDevices", "devicePath").into_iter().enumerate() {
+    for (index, device) in list(container, "volumeDevices").iter().enumerate() {
+        let (name, place) = (text(device, "name"), text(device, "devicePath"));
         let path = path.item("volumeDevices", index);
         let volume = scene.volumes.iter().find(|(volume, _)| *volume == name);
         if name.is_empty() {
@@ -329,10 +332,10 @@ fn devices(scene: &Scene<'_>, container: &Value, path: &Path<'_>, errors: &mut E
         } else {
             paths.push(place);
         }
-        if mounts.iter().any(|(mount, _)| *mount == name) {
+        if mounts.contains_key(name) {
             errors.push(Error::invalid(path.child("name"), name, "must not already exist in volumeMounts"));
         }
-        if mounts.iter().any(|(_, point)| *point == place) {
+        if mounts.values().any(|point| *point == place) {
             let detail = "must not already exist as a path in volumeMounts";
             errors.push(Error::invalid(path.child("devicePath"), place, detail));
         }
@@ -353,14 +356,14 @@ fn resize_policy(container: &Value, spec: &Value, path: &Path<'_>, errors: &mut 
         seen.push(resource);
         for (value, allowed) in [(resource, ["cpu", "memory"]), (restart, ["NotRequired", "RestartContainer"])] {
             if value.is_empty() {
-                errors.push(Error::required(&path, ""));
+                errors.push(Error::required(path, ""));
             } else if !allowed.contains(&value) {
-                errors.push(Error::not_supported(&path, value, &allowed));
+                errors.push(Error::not_supported(path, value, &allowed));
             }
         }
         if text(spec, "restartPolicy") == "Never" && restart != "NotRequired" {
             let detail = "must be 'NotRequired' when pod `restartPolicy` is 'Never'";
-            errors.push(Error::invalid(&path, restart, detail));
+            errors.push(Error::invalid(path, restart, detail));
         }
     }
 }
@@ -390,7 +393,7 @@ fn restart_rules(container: &Value, path: &Path<'_>, errors: &mut Errors) {
         }
         let path = path.child("exitCodes");
         let Some(codes) = set(rule, "exitCodes") else {
-            errors.push(Error::required(&path, "must be specified"));
+            errors.push(Error::required(path, "must be specified"));
             continue;
         };
         if !matches!(text(codes, "operator"), "In" | "NotIn") {

@@ -66,9 +66,9 @@ pub(super) fn validate(container: &Value, path: &Path<'_>, errors: &mut Errors) 
         }
         // Upstream reports these on the list, not on the item.
         match count {
-            0 => errors.push(Error::invalid(&list_path, "", "must specify one of: `configMapRef` or `secretRef`")),
+            0 => errors.push(Error::invalid(list_path, "", "must specify one of: `configMapRef` or `secretRef`")),
             1 => (),
-            _ => errors.push(Error::invalid(&list_path, "", "may not have more than one field specified at a time")),
+            _ => errors.push(Error::invalid(list_path, "", "may not have more than one field specified at a time")),
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn validate(source: &Value, path: &Path<'_>, errors: &mut Errors) {
             }
         }
         if kinds > 1 {
-            errors.push(Error::forbidden(&here, "may not specify more than 1 volume type per source"));
+            errors.push(Error::forbidden(here, "may not specify more than 1 volume type per source"));
         }
     }
 }
@@ -109,10 +109,10 @@ fn token(source: &Value, scene: &Scene<'_>, errors: &mut Errors) {
     let seconds = int(source, "expirationSeconds").unwrap_or(0);
     let path = scene.path.child("expirationSeconds");
     if seconds < 600 {
-        errors.push(Error::invalid(&path, seconds, "may not specify a duration less than 10 minutes"));
+        errors.push(Error::invalid(path, seconds, "may not specify a duration less than 10 minutes"));
     }
     if seconds > 1 << 32 {
-        errors.push(Error::invalid(&path, seconds, "may not specify a duration larger than 2^32 seconds"));
+        errors.push(Error::invalid(path, seconds, "may not specify a duration larger than 2^32 seconds"));
     }
     // Upstream reports the path of the volume, not of the projection.
     match text(source, "path") {

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::containers::each;
 use super::volumes::descending_path;
+use crate::go::{self, Field};
 use crate::json::{at, flag, int, list, opt_flag, opt_text, set, size, text, texts};
 use crate::{Errors, Path, format};
 
@@ -38,6 +39,7 @@ pub(super) fn pod(context: &Value, spec: &Value, path: &Path<'_>, errors: &mut E
     }
     sysctls(context, spec, path, errors);
     choice(context, "fsGroupChangePolicy", &["Always", "OnRootMismatch"], path, errors);
+    seccomp(context, path, errors);
     profiles(context, path, errors);
     choice(context, "supplementalGroupsPolicy", &["Merge", "Strict"], path, errors);
     choice(context, "seLinuxChangePolicy", &["MountOption", "Recursive"], path, errors);
@@ -51,20 +53,20 @@ fn sysctls(context: &Value, spec: &Value, path: &Path<'_>, errors: &mut Errors) 
         let path = path.child("name");
         let name = text(sysctl, "name");
         if name.is_empty() {
-            errors.push(Error::required(&path, ""));
+            errors.push(Error::required(path, ""));
         } else if !sysctl_name(name) {
             let detail = format!("must have at most 253 characters and match regex {RE}");
-            errors.push(Error::invalid(&path, name, detail));
+            errors.push(Error::invalid(path, name, detail));
         } else if names.contains(&name) {
-            errors.push(Error::duplicate(&path, name));
+            errors.push(Error::duplicate(path, name));
         }
         let dotted = name.replace('/', ".");
         let ipc = ["kernel.shm", "kernel.msg", "fs.mqueue."].iter().any(|start| dotted.starts_with(start))
             || dotted == "kernel.sem";
         if flag(spec, "hostNetwork") && dotted.starts_with("net.") {
-            errors.push(Error::invalid(&path, name, "may not be specified when 'hostNetwork' is true"));
+            errors.push(Error::invalid(path, name, "may not be specified when 'hostNetwork' is true"));
         } else if flag(spec, "hostIPC") && ipc {
-            errors.push(Error::invalid(&path, name, "may not be specified when 'hostIPC' is true"));
+            errors.push(Error::invalid(path, name, "may not be specified when 'hostIPC' is true"));
         }
         names.push(name);
     }
@@ -81,9 +83,8 @@ fn sysctl_name(name: &str) -> bool {
     name.len() <= 253 && name.split(['.', '/']).all(segment)
 }
 
-/// Seccomp, AppArmor and Windows options, which pods and containers have alike.
+/// Windows options and AppArmor, which pods and containers have alike.
 fn profiles(context: &Value, path: &Path<'_>, errors: &mut Errors) {
-    seccomp(context, path, errors);
     if let Some(name) = opt_text(at(context, "windowsOptions"), "gmsaCredentialSpecName") {
         let path = path.child("windowsOptions.gmsaCredentialSpecName");
         format::invalid_each(&path, name, format::dns_subdomain(name), errors);
@@ -108,11 +109,11 @@ fn seccomp(context: &Value, path: &Path<'_>, errors: &mut Errors) {
     }
     let here = path.child("localhostProfile");
     match (kind, opt_text(profile, "localhostProfile")) {
-        ("Localhost", None) => errors.push(Error::required(&here, "must be set when seccomp type is Localhost")),
+        ("Localhost", None) => errors.push(Error::required(here, "must be set when seccomp type is Localhost")),
         ("Localhost", Some(target)) => descending_path(target, &here, errors),
         (_, Some(_)) => {
             let detail = "can only be set when seccomp type is Localhost";
-            errors.push(Error::invalid(&here, profile.clone(), detail));
+            errors.push(Error::invalid(here, profile.clone(), detail));
         }
         _ => (),
     }
@@ -125,21 +126,21 @@ fn app_armor(context: &Value, path: &Path<'_>, errors: &mut Errors) {
     let target = opt_text(profile, "localhostProfile");
     match text(profile, "type") {
         "Localhost" => match target {
-            None => errors.push(Error::required(&here, "must be set when AppArmor type is Localhost")),
+            None => errors.push(Error::required(here, "must be set when AppArmor type is Localhost")),
             Some(target) => {
                 if target.trim() != target {
-                    errors.push(Error::invalid(&here, target, "must not be padded with whitespace"));
+                    errors.push(Error::invalid(here, target, "must not be padded with whitespace"));
                 } else if target.is_empty() {
-                    errors.push(Error::required(&here, "must be set when AppArmor type is Localhost"));
+                    errors.push(Error::required(here, "must be set when AppArmor type is Localhost"));
                 }
                 if target.len() > 4095 {
-                    errors.push(Error::too_long(&here, 4095));
+                    errors.push(Error::too_long(here, 4095));
                 }
             }
         },
         "RuntimeDefault" | "Unconfined" => {
             if let Some(target) = target {
-                errors.push(Error::invalid(&here, target, "can only be set when AppArmor type is Localhost"));
+                errors.push(Error::invalid(here, target, "can only be set when AppArmor type is Localhost"));
             }
         }
         "" => errors.push(Error::required(path.child("type"), "type is required when appArmorProfile is set")),
@@ -166,21 +167,14 @@ pub(super) fn container(context: &Value, spec: &Value, path: &Path<'_>, errors: 
     if opt_flag(context, "allowPrivilegeEscalation") == Some(false) {
         if flag(context, "privileged") {
             let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
-            errors.push(Error::invalid(path, context.clone(), detail));
+            errors.push(Error::invalid(path, context.clone(), detail).showing(go::shown(context, &CONTEXT)));
         }
         if texts(at(context, "capabilities"), "add").contains(&"CAP_SYS_ADMIN") {
             let detail = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN";
-            errors.push(Error::invalid(path, context.clone(), detail));
+            errors.push(Error::invalid(path, context.clone(), detail).showing(go::shown(context, &CONTEXT)));
         }
     }
-    let before = errors.len();
     profiles(context, path, errors);
-    // Seccomp was reported above, in upstream's order.
-    let mut index = 0;
-    errors.retain(|error| {
-        index += 1;
-        index <= before || !error.field.contains(".seccompProfile")
-    });
 }
 
 /// `hostUsers: false` excludes other host namespaces.
@@ -225,13 +219,18 @@ pub(super) fn operating_system(spec: &Value, path: &Path<'_>, errors: &mut Error
 
 fn windows(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     const DETAIL: &str = "cannot be set for a windows pod";
-    const POD: [&str; 11] = [
+    /// In upstream's order; the host fields are fields of the pod in the versioned form.
+    const POD: [&str; 15] = [
         "appArmorProfile",
         "seLinuxOptions",
+        "hostUsers",
+        "hostPID",
+        "hostIPC",
         "seccompProfile",
         "fsGroup",
         "fsGroupChangePolicy",
         "sysctls",
+        "shareProcessNamespace",
         "runAsUser",
         "runAsGroup",
         "supplementalGroups",
@@ -251,14 +250,16 @@ fn windows(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
         "runAsGroup",
     ];
     let context = path.child("securityContext");
-    for field in POD.into_iter().filter(|field| set(at(spec, "securityContext"), field).is_some()) {
-        errors.push(Error::forbidden(context.child(field), DETAIL));
-    }
-    for field in ["hostUsers", "shareProcessNamespace"].into_iter().filter(|field| set(spec, field).is_some()) {
-        errors.push(Error::forbidden(path.child(field), DETAIL));
-    }
-    for field in ["hostPID", "hostIPC"].into_iter().filter(|field| flag(spec, field)) {
-        errors.push(Error::forbidden(path.child(field), DETAIL));
+    for field in POD {
+        let (holder, place) = match field {
+            "hostUsers" | "hostPID" | "hostIPC" | "shareProcessNamespace" => (spec, path.child(field)),
+            field => (at(spec, "securityContext"), context.child(field)),
+        };
+        let given =
+            if matches!(field, "hostPID" | "hostIPC") { flag(holder, field) } else { set(holder, field).is_some() };
+        if given {
+            errors.push(Error::forbidden(place, DETAIL));
+        }
     }
     each(spec, path, &mut |container, path| {
         let here = path.child("securityContext");
@@ -267,3 +268,42 @@ fn windows(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
         }
     });
 }
+
+/// A container's security context as upstream's errors show it.
+const CONTEXT: [Field; 12] = [
+    Field {
+        go: "Capabilities",
+        json: "capabilities",
+        inner: &[Field::leaf("Add", "add"), Field::leaf("Drop", "drop")],
+    },
+    Field::leaf("Privileged", "privileged"),
+    Field {
+        go: "SELinuxOptions",
+        json: "seLinuxOptions",
+        inner: &[
+            Field::leaf("User", "user"),
+            Field::leaf("Role", "role"),
+            Field::leaf("Type", "type"),
+            Field::leaf("Level", "level"),
+        ],
+    },
+    Field {
+        go: "WindowsOptions",
+        json: "windowsOptions",
+        inner: &[
+            Field::leaf("GMSACredentialSpecName", "gmsaCredentialSpecName"),
+            Field::leaf("GMSACredentialSpec", "gmsaCredentialSpec"),
+            Field::leaf("RunAsUserName", "runAsUserName"),
+            Field::leaf("HostProcess", "hostProcess"),
+        ],
+    },
+    Field::leaf("RunAsUser", "runAsUser"),
+    Field::leaf("RunAsGroup", "runAsGroup"),
+    Field::leaf("RunAsNonRoot", "runAsNonRoot"),
+    Field::leaf("ReadOnlyRootFilesystem", "readOnlyRootFilesystem"),
+    Field::leaf("AllowPrivilegeEscalation", "allowPrivilegeEscalation"),
+    Field::leaf("ProcMount", "procMount"),
+    Field { go: "SeccompProfile", json: "seccompProfile", inner: &PROFILE },
+    Field { go: "AppArmorProfile", json: "appArmorProfile", inner: &PROFILE },
+];
+const PROFILE: [Field; 2] = [Field::leaf("Type", "type"), Field::leaf("LocalhostProfile", "localhostProfile")];

@@ -59,13 +59,20 @@ pub(crate) fn validate(spec: &Value, place: Place<'_>, path: &Path<'_>, errors: 
     scheduling::topology_spread(list(spec, "topologySpreadConstraints"), path, errors);
     security::host_users(spec, path, errors);
     host_name(spec, path, errors);
-    names(spec, path, errors);
+    names(spec, &["serviceAccountName", "nodeName"], path, errors);
     if let Some(seconds) = int(spec, "activeDeadlineSeconds").filter(|s| !(1..=i64::from(i32::MAX)).contains(s)) {
         let detail = format::range_error(1, i64::from(i32::MAX));
         errors.push(Error::invalid(path.child("activeDeadlineSeconds"), seconds, detail));
     }
+    for field in ["hostname", "subdomain"] {
+        let name = text(spec, field);
+        if !name.is_empty() {
+            format::invalid_each(&path.child(field), name, format::dns_label(name), errors);
+        }
+    }
     scheduling::tolerations(list(spec, "tolerations"), &path.child("tolerations"), errors);
     host_aliases(spec, path, errors);
+    names(spec, &["priorityClassName", "runtimeClassName"], path, errors);
     if opt_text(spec, "preemptionPolicy").is_some() {
         one_of(spec, "preemptionPolicy", &["PreemptLowerPriority", "Never"], path, errors);
     }
@@ -85,19 +92,13 @@ pub(crate) fn one_of(holder: &Value, field: &str, allowed: &[&str], path: &Path<
     }
 }
 
-fn names(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
-    for field in ["serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName"] {
+fn names(spec: &Value, fields: &[&str], path: &Path<'_>, errors: &mut Errors) {
+    for field in fields {
         // An empty runtimeClassName is one, and wrong; the others are absent when empty.
-        let Some(name) = opt_text(spec, field).filter(|name| !name.is_empty() || field == "runtimeClassName") else {
+        let Some(name) = opt_text(spec, field).filter(|name| !name.is_empty() || *field == "runtimeClassName") else {
             continue;
         };
         format::invalid_each(&path.child(field), name, format::dns_subdomain(name), errors);
-    }
-    for field in ["hostname", "subdomain"] {
-        let name = text(spec, field);
-        if !name.is_empty() {
-            format::invalid_each(&path.child(field), name, format::dns_label(name), errors);
-        }
     }
 }
 
@@ -126,7 +127,7 @@ fn resource_claims<'a>(spec: &'a Value, place: Place<'_>, path: &Path<'_>, error
             (None, None) => Some("must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"),
             _ => None,
         };
-        errors.extend(detail.map(|detail| Error::invalid(&path, claim.clone(), detail)));
+        errors.extend(detail.map(|detail| Error::invalid(path, claim.clone(), detail)));
         for (field, name) in [("resourceClaimName", direct), ("resourceClaimTemplateName", templated)] {
             if let Some(name) = name {
                 format::invalid_each(&path.child(field), name, format::dns_subdomain(name), errors);
@@ -157,7 +158,7 @@ fn dns(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     let config = set(spec, "dnsConfig");
     if text(spec, "dnsPolicy") == "None" {
         if config.is_none() {
-            errors.push(Error::required(&path, "must provide `dnsConfig` when `dnsPolicy` is None"));
+            errors.push(Error::required(path, "must provide `dnsConfig` when `dnsPolicy` is None"));
             return;
         }
         if config.is_some_and(|config| size(config, "nameservers") == 0) {
@@ -201,7 +202,7 @@ fn scheduling_gates(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
         let path = path.item("schedulingGates", index);
         format::invalid_each(&path, name, format::qualified_name(name), errors);
         if seen.contains(&name) {
-            errors.push(Error::duplicate(&path, name));
+            errors.push(Error::duplicate(path, name));
         }
         seen.push(name);
     }
@@ -211,13 +212,13 @@ fn host_name(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     let Some(name) = opt_text(spec, "hostnameOverride") else { return };
     let path = path.child("hostnameOverride");
     if flag(spec, "setHostnameAsFQDN") {
-        errors.push(Error::forbidden(&path, "may not be specified when setHostnameAsFQDN is true"));
+        errors.push(Error::forbidden(path, "may not be specified when setHostnameAsFQDN is true"));
     }
     if flag(spec, "hostNetwork") {
-        errors.push(Error::forbidden(&path, "may not be specified when hostNetwork is true"));
+        errors.push(Error::forbidden(path, "may not be specified when hostNetwork is true"));
     }
     if name.len() > 64 {
-        errors.push(Error::too_long(&path, 64));
+        errors.push(Error::too_long(path, 64));
     }
     format::invalid_each(&path, name, format::dns_subdomain(name), errors);
 }

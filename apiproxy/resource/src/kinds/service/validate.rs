@@ -6,6 +6,7 @@ use schema::field::Error;
 use serde_json::{Value, json};
 
 use super::{external, health_check};
+use crate::go::{self, Field};
 use crate::json::{at, dig, int, list, opt_text, set, size, text, texts};
 use crate::kinds::pod::containers::port_number;
 use crate::kinds::pod::probes::port as port_or_name;
@@ -145,10 +146,10 @@ fn cluster_ips(spec: &Value, errors: &mut Errors) {
     for (index, family) in families.iter().enumerate() {
         let path = SPEC.item("ipFamilies", index);
         if !matches!(*family, "IPv4" | "IPv6") {
-            errors.push(Error::not_supported(&path, *family, &["IPv4", "IPv6"]));
+            errors.push(Error::not_supported(path, *family, &["IPv4", "IPv6"]));
         }
         if families.get(..index).unwrap_or_default().contains(family) {
-            errors.push(Error::duplicate(&path, *family));
+            errors.push(Error::duplicate(path, *family));
         }
     }
     const POLICIES: [&str; 3] = ["PreferDualStack", "RequireDualStack", "SingleStack"];
@@ -220,6 +221,16 @@ pub(crate) fn endpoint_ip(text: &str, path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
+/// A port as upstream's errors show it.
+const PORT: [Field; 6] = [
+    Field::leaf("Name", "name"),
+    Field::leaf("Protocol", "protocol"),
+    Field::leaf("AppProtocol", "appProtocol"),
+    Field::leaf("Port", "port"),
+    Field::leaf("TargetPort", "targetPort"),
+    Field::leaf("NodePort", "nodePort"),
+];
+
 fn node_ports(spec: &Value, errors: &mut Errors) {
     let ports = list(spec, "ports");
     let mut taken: Vec<(&str, i64)> = Vec::new();
@@ -242,9 +253,10 @@ fn node_ports(spec: &Value, errors: &mut Errors) {
     for (index, port) in ports.iter().enumerate() {
         let key = (text(port, "protocol"), int(port, "port").unwrap_or(0));
         if seen.contains(&key) {
-            // Upstream shows the internal key: a port without json names of its own.
-            let shown = json!({"Name": "", "Protocol": key.0, "AppProtocol": null, "Port": key.1, "TargetPort": 0, "NodePort": 0});
-            errors.push(Error::duplicate(SPEC.item("ports", index), shown));
+            // Upstream shows the key it compares: a port with nothing else in it.
+            let shown = json!({"name": "", "protocol": key.0, "port": key.1, "targetPort": 0, "nodePort": 0});
+            let text = go::shown(&shown, &PORT);
+            errors.push(Error::duplicate(SPEC.item("ports", index), shown).showing(text));
         }
         seen.push(key);
     }
@@ -366,10 +378,10 @@ fn once_set(field: &str, one: &str, (spec, before): (&Value, &Value), errors: &m
         let detail = format!("primary {one} can not be unset");
         errors.push(Error::invalid(SPEC.item(field, 0), shown(), detail));
     }
-    if let (Some(old), Some(new)) = (old.first(), new.first()) {
-        if old != new {
-            errors.push(Error::invalid(SPEC.item(field, 0), at(spec, "clusterIPs").clone(), CHANGED));
-        }
+    if let (Some(old), Some(new)) = (old.first(), new.first())
+        && old != new
+    {
+        errors.push(Error::invalid(SPEC.item(field, 0), at(spec, "clusterIPs").clone(), CHANGED));
     }
     if old.len() > new.len() && new.len() == 1 && text(spec, "ipFamilyPolicy") != "SingleStack" {
         let detail = format!("must be set to 'SingleStack' when releasing the secondary {one}");
