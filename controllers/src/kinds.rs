@@ -13,13 +13,17 @@ macro_rules! kinds {
 kinds! {
     config_maps = "" "v1" "ConfigMap" "configmaps";
     deployments = "apps" "v1" "Deployment" "deployments";
+    endpoint_slices = "discovery.k8s.io" "v1" "EndpointSlice" "endpointslices";
+    endpoints = "" "v1" "Endpoints" "endpoints";
     events = "" "v1" "Event" "events";
     namespaces = "" "v1" "Namespace" "namespaces";
+    nodes = "" "v1" "Node" "nodes";
     pods = "" "v1" "Pod" "pods";
     replica_sets = "apps" "v1" "ReplicaSet" "replicasets";
     replication_controllers = "" "v1" "ReplicationController" "replicationcontrollers";
     routes = "fleet.rowhouse.dev" "v1alpha1" "Route" "routes";
     service_accounts = "" "v1" "ServiceAccount" "serviceaccounts";
+    services = "" "v1" "Service" "services";
 }
 
 #[cfg(test)]

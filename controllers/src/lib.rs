@@ -10,6 +10,8 @@
 mod claim;
 pub mod client;
 mod deployment;
+mod endpoint_slices;
+mod endpoints;
 pub mod events;
 mod expectations;
 #[cfg(test)]
@@ -24,8 +26,10 @@ mod replica_set;
 mod root_ca;
 mod run;
 mod selector;
+mod service;
 mod service_account;
 mod step;
+mod trigger;
 
 pub use key::{Key, plain, sibling};
 pub use run::{Config, Which, run};

@@ -26,8 +26,6 @@ pub(crate) struct Spec {
     pub(crate) node_name: String,
     pub(crate) hostname: String,
     pub(crate) subdomain: String,
-    pub(crate) restart_policy: String,
-    pub(crate) host_network: bool,
     #[serde(deserialize_with = "nullable")]
     pub(crate) containers: Vec<Container>,
     #[serde(deserialize_with = "nullable")]
@@ -125,6 +123,16 @@ impl Pod {
         parse_time(&self.ready_condition()?.last_transition_time)
     }
 
+    /// When the pod last became ready or unready.
+    pub(crate) fn ready_changed(&self) -> Option<Timestamp> {
+        parse_time(&condition(&self.status.conditions, "Ready")?.last_transition_time)
+    }
+
+    /// Whether the pod has an address and has not finished, so that it can be behind a Service.
+    pub(crate) fn is_reachable(&self) -> bool {
+        !self.is_terminal() && (!self.status.pod_ip.is_empty() || !self.status.pod_ips.is_empty())
+    }
+
     /// When the pod will have been ready for so many seconds; `None` if it is not ready.
     pub(crate) fn available_at(&self, min_ready_seconds: i32) -> Option<Timestamp> {
         let wait = jiff::SignedDuration::from_secs(min_ready_seconds.into());
@@ -173,8 +181,7 @@ fn each<'a>(object: &'a mut Map<String, Value>, field: &str) -> impl Iterator<It
 /// Leaves of a pod what [`Pod`] reads; about a quarter of it.
 pub(crate) fn prune(pod: &mut Value) {
     if let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) {
-        let fields =
-            ["nodeName", "hostname", "subdomain", "restartPolicy", "hostNetwork", "containers", "initContainers"];
+        let fields = ["nodeName", "hostname", "subdomain", "containers", "initContainers"];
         keep(spec, &fields);
         for field in ["containers", "initContainers"] {
             each(spec, field).for_each(|container| keep(container, &["name", "ports", "restartPolicy"]));

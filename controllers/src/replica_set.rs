@@ -256,7 +256,7 @@ fn pod_from(kind: &ApiResource, owner: &Raw, template: &Value) -> Value {
 }
 
 /// Prefix of pod names: with a dash, unless that makes it too long for a name.
-fn generate_name(owner: &str) -> String {
+pub(crate) fn generate_name(owner: &str) -> String {
     const NAME_MAX: usize = 253;
     if owner.len() < NAME_MAX { format!("{owner}-") } else { owner.to_owned() }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Objects;
 use crate::events::Recorder;
 use crate::informer::{Informer, Prune, Selector};
-use crate::{deployment, kinds, pod, replica_set, root_ca, service_account};
+use crate::{deployment, endpoint_slices, endpoints, kinds, pod, replica_set, root_ca, service, service_account};
 
 /// A controller that can be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +27,10 @@ pub enum Which {
     ReplicaSet,
     /// Pods of ReplicationControllers.
     ReplicationController,
+    /// Endpoints of Services.
+    Endpoints,
+    /// EndpointSlices of Services.
+    EndpointSlice,
 }
 
 impl Which {
@@ -71,6 +75,8 @@ fn start(which: Which, context: &Context, shutdown: CancellationToken) -> BoxFut
         Which::ReplicationController => {
             Box::pin(replica_set::run(replica_set::Family::ReplicationController, context, shutdown))
         }
+        Which::Endpoints => Box::pin(endpoints::run(context, shutdown)),
+        Which::EndpointSlice => Box::pin(endpoint_slices::run(context, shutdown)),
     }
 }
 
@@ -86,12 +92,16 @@ pub(crate) struct Context {
 struct Informers {
     config_maps: OnceLock<Informer>,
     deployments: OnceLock<Informer>,
+    endpoint_slices: OnceLock<Informer>,
+    endpoints: OnceLock<Informer>,
     namespaces: OnceLock<Informer>,
+    nodes: OnceLock<Informer>,
     pods: OnceLock<Informer>,
     replica_sets: OnceLock<Informer>,
     replication_controllers: OnceLock<Informer>,
     routes: OnceLock<Informer>,
     service_accounts: OnceLock<Informer>,
+    services: OnceLock<Informer>,
 }
 
 macro_rules! informers {
@@ -124,12 +134,16 @@ impl Context {
     informers! {
         config_maps(named(root_ca::NAME), Some(root_ca::prune_config_map));
         deployments(Selector::default(), None);
+        endpoint_slices(endpoint_slices::managed(), None);
+        endpoints(Selector::default(), None);
         namespaces(Selector::default(), Some(prune_namespace));
+        nodes(Selector::default(), Some(prune_to_identity));
         pods(Selector::default(), Some(pod::prune));
         replica_sets(Selector::default(), None);
         replication_controllers(Selector::default(), None);
         routes(Selector::default(), Some(root_ca::prune_route));
         service_accounts(named(service_account::NAME), Some(prune_to_identity));
+        services(Selector::default(), Some(service::prune));
     }
 }
 
@@ -137,12 +151,12 @@ fn named(name: &str) -> Selector {
     Selector { fields: Some(format!("metadata.name={name}")), ..Selector::default() }
 }
 
-/// Leaves an object its name and version.
+/// Leaves an object its name, version and labels.
 fn prune_to_identity(object: &mut Value) {
     if let Some(object) = object.as_object_mut() {
         object.retain(|field, _| field == "metadata");
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-            let kept = ["namespace", "name", "uid", "resourceVersion", "deletionTimestamp"];
+            let kept = ["namespace", "name", "uid", "resourceVersion", "deletionTimestamp", "labels"];
             metadata.retain(|field, _| kept.contains(&field.as_str()));
         }
     }
