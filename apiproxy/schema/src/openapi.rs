@@ -7,7 +7,8 @@
 //!
 //! What kubectl reads of them: kinds through the `x-kubernetes-group-version-kind` of operations and definitions
 //! (`explain`), the `fieldValidation` parameter of a kind's PATCH (server-side validation), patch strategies and keys.
-//! There are no descriptions: they are upstream's prose. Upstream's deprecated `/watch/` paths are left out.
+//! Built-in kinds have no descriptions: they are upstream's prose; those of custom resources are added by [`describe`].
+//! Upstream's deprecated `/watch/` paths are left out.
 
 mod definitions;
 mod operations;
@@ -71,6 +72,44 @@ pub fn v2(resources: &[Arc<Resource>]) -> Value {
         "securityDefinitions": {"BearerToken": bearer()},
         "security": [{"BearerToken": []}],
     })
+}
+
+/// Puts the descriptions of a custom resource into a document (v2 or v3) that has it. They are not part of the graph, so
+/// that idle definitions do not hold them in memory: `written` is the `openAPIV3Schema` of the version in its
+/// CustomResourceDefinition. Nothing happens when the document lacks the resource.
+pub fn describe(document: &mut Value, resource: &Resource, written: &Value) {
+    let name = definitions::custom_name(resource, &resource.kind);
+    for schemas in ["/components/schemas", "/definitions"] {
+        if let Some(schema) = document.pointer_mut(schemas).and_then(|schemas| schemas.get_mut(&name)) {
+            overlay(schema, written);
+        }
+    }
+}
+
+/// Copies descriptions to where the schema has the place too.
+fn overlay(schema: &mut Value, written: &Value) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    if let Some(text) = written.get("description").filter(|text| text.is_string()) {
+        // Beside a reference v3 ignores them, so the reference becomes a part; v2 readers know no parts.
+        let is_v3 = |reference: &Value| reference.as_str().is_some_and(|text| text.starts_with("#/components/"));
+        if let Some(reference) = schema.get("$ref").filter(|reference| is_v3(reference)).cloned() {
+            schema.remove("$ref");
+            schema.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
+        }
+        schema.insert("description".to_owned(), text.clone());
+    }
+    for inner in ["items", "additionalProperties"] {
+        if let (Some(schema), Some(written)) = (schema.get_mut(inner), written.get(inner)) {
+            overlay(schema, written);
+        }
+    }
+    if let (Some(Value::Object(places)), Some(written)) = (schema.get_mut("properties"), written.get("properties")) {
+        for (name, place) in places {
+            if let Some(written) = written.get(name) {
+                overlay(place, written);
+            }
+        }
+    }
 }
 
 fn build(resources: &[Arc<Resource>], form: Form) -> (Value, Definitions) {

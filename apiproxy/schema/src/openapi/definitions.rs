@@ -290,10 +290,10 @@ impl Definitions {
         put("maxLength", limits.max_length.map(|it| json!(it)));
         put("minItems", limits.min_items.map(|it| json!(it)));
         put("maxItems", limits.max_items.map(|it| json!(it)));
-        put("uniqueItems", limits.unique_items.then(|| json!(true)));
+        put("uniqueItems", limits.unique_items.then_some(Value::Bool(true)));
         put("minProperties", limits.min_properties.map(|it| json!(it)));
         put("maxProperties", limits.max_properties.map(|it| json!(it)));
-        put("x-kubernetes-embedded-resource", limits.embedded_resource.then(|| json!(true)));
+        put("x-kubernetes-embedded-resource", limits.embedded_resource.then_some(Value::Bool(true)));
         put("x-kubernetes-validations", (!limits.rules.is_empty()).then(|| json!(limits.rules)));
         if self.form == Form::V3 {
             for (name, junctor) in &limits.junctors {
@@ -318,7 +318,7 @@ fn canonical<'a>(graph: &'a Graph, object: &'a ObjectType) -> &'a ObjectType {
 }
 
 /// The definition name of a kind of a custom resource: the group reversed, version, kind.
-fn custom_name(resource: &Resource, kind: &str) -> String {
+pub(super) fn custom_name(resource: &Resource, kind: &str) -> String {
     let mut parts: Vec<&str> = resource.group.split('.').collect();
     parts.reverse();
     parts.extend([resource.version.as_str(), kind]);

@@ -167,6 +167,27 @@ fn custom_resources_are_described_alike() {
 }
 
 #[test]
+fn descriptions_of_custom_resources_come_from_their_definition() {
+    let resources = example();
+    let written = json!({"description": "A foo.", "properties": {
+        "metadata": {"description": "Its metadata."},
+        "other": {"description": "Of nothing."},
+        "spec": {"properties": {"list": {"items": {"description": "One of many."}}}},
+    }});
+    let mut document = v3(&resources);
+    describe(&mut document, &resources[0], &written);
+    let foo = &document["components"]["schemas"]["com.example.v1.Foo"];
+    assert_eq!(foo["description"], "A foo.");
+    assert_eq!(foo["properties"]["metadata"]["description"], "Its metadata.");
+    assert!(foo["properties"]["metadata"]["allOf"][0]["$ref"].is_string());
+    assert_eq!(foo["properties"]["spec"]["properties"]["list"]["items"]["description"], "One of many.");
+    assert!(foo["properties"]["other"].is_null());
+    let mut document = v2(&resources);
+    describe(&mut document, &resources[0], &written);
+    assert_eq!(document["definitions"]["com.example.v1.Foo"]["description"], "A foo.");
+}
+
+#[test]
 fn the_index_names_documents_and_hashes() {
     let index = v3_index([("api/v1", "AB"), ("apis/apps/v1", "CD")]);
     assert_eq!(index["paths"]["apis/apps/v1"]["serverRelativeURL"], "/openapi/v3/apis/apps/v1?hash=CD");
