@@ -178,6 +178,26 @@ fn type_errors_are_upstreams() {
 }
 
 #[test]
+fn built_in_kinds_are_read_as_upstream() {
+    let pod = crate::Table::builtin().kind("", "v1", "Pod").unwrap();
+    for (spec, want) in [
+        (
+            json!({"volumes": [{"name": "v", "hostPath": {"path": 5}}]}),
+            "number into Go struct field HostPathVolumeSource.spec.volumes.VolumeSource.hostPath.path of type string",
+        ),
+        (
+            json!({"ephemeralContainers": [{"name": 5}]}),
+            "number into Go struct field EphemeralContainer.spec.ephemeralContainers.EphemeralContainerCommon.name of type string",
+        ),
+        (json!({"nodeSelector": {"a": true}}), "bool into Go struct field PodSpec.spec.nodeSelector of type string"),
+        (json!({"tolerations": {}}), "object into Go struct field PodSpec.spec.tolerations of type []v1.Toleration"),
+    ] {
+        let error = conform(pod.node(), &mut json!({"spec": spec})).unwrap_err().to_string();
+        assert_eq!(error, format!("json: cannot unmarshal {want}"));
+    }
+}
+
+#[test]
 fn text_errors_come_before_type_errors() {
     let error = conformed(json!({"metadata": {"name": 5}, "spec": {"timeout": "x"}})).unwrap_err();
     assert_eq!(error, "time: invalid duration \"x\"");

@@ -53,7 +53,7 @@ pub(super) fn parse(source: &str) -> Result<Parsed, String> {
         let first = errors.errors.first();
         let (line, column) = first.map_or((1, 1), |error| error.pos);
         let message = first.map_or_else(String::new, |error| error.msg.clone());
-        located(source, line.max(1), column.max(1), &format!("Syntax error: {message}"))
+        located(source, line.max(1), column.max(1), &message)
     })?;
     if depth(&expr) > MAX_DEPTH {
         return Err(format!("expression recursion limit exceeded: {MAX_DEPTH}"));
