@@ -9,20 +9,10 @@ use crate::{Errors, Path};
 
 const LABEL_RE: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const SUBDOMAIN_RE: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
-const KEY_RE: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 
-/// Upstream's two ways to say that text is too long: names count "characters", label keys and values "bytes".
-#[derive(Clone, Copy)]
-enum Unit {
-    Characters,
-    Bytes,
-}
-
-fn too_long(max: usize, unit: Unit) -> String {
-    match unit {
-        Unit::Characters => format!("must be no more than {max} characters"),
-        Unit::Bytes => format!("must be no more than {max} bytes"),
-    }
+/// Names count "characters" where label keys and values count "bytes".
+fn too_long(max: usize) -> String {
+    format!("must be no more than {max} characters")
 }
 
 /// `RegexError`: the message with examples and the expression.
@@ -57,7 +47,7 @@ fn subdomain_text(text: &str) -> bool {
 pub(crate) fn dns_label(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > 63 {
-        wrong.push(too_long(63, Unit::Characters));
+        wrong.push(too_long(63));
     }
     if !label_text(text) {
         if subdomain_text(text) {
@@ -73,10 +63,11 @@ pub(crate) fn dns_label(text: &str) -> Vec<String> {
     wrong
 }
 
-fn subdomain(text: &str, unit: Unit) -> Vec<String> {
+/// `IsDNS1123Subdomain`.
+pub(crate) fn dns_subdomain(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > 253 {
-        wrong.push(too_long(253, unit));
+        wrong.push(too_long(253));
     }
     if !subdomain_text(text) {
         wrong.push(regex_error(
@@ -88,16 +79,11 @@ fn subdomain(text: &str, unit: Unit) -> Vec<String> {
     wrong
 }
 
-/// `IsDNS1123Subdomain`.
-pub(crate) fn dns_subdomain(text: &str) -> Vec<String> {
-    subdomain(text, Unit::Characters)
-}
-
 /// `IsDNS1123SubdomainWithUnderscore`, for search domains.
 pub(crate) fn search_domain(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > 253 {
-        wrong.push(too_long(253, Unit::Characters));
+        wrong.push(too_long(253));
     }
     let label = |label: &str| {
         let rest = label.strip_prefix('_').unwrap_or(label).as_bytes();
@@ -118,7 +104,7 @@ pub(crate) fn search_domain(text: &str) -> Vec<String> {
 pub(crate) fn wildcard_subdomain(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > 253 {
-        wrong.push(too_long(253, Unit::Characters));
+        wrong.push(too_long(253));
     }
     if !text.strip_prefix("*.").is_some_and(subdomain_text) {
         wrong.push(regex_error(
@@ -130,60 +116,10 @@ pub(crate) fn wildcard_subdomain(text: &str) -> Vec<String> {
     wrong
 }
 
-fn key_text(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    matches!((bytes.first(), bytes.last()), (Some(a), Some(z)) if a.is_ascii_alphanumeric() && z.is_ascii_alphanumeric())
-        && bytes.iter().all(|&b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-}
-
 /// `IsQualifiedName`: keys of labels and annotations, finalizers, resource names.
-pub(crate) fn qualified_name(text: &str) -> Vec<String> {
-    const WORDS: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
-    let explain = || regex_error(WORDS, KEY_RE, &["MyName", "my.name", "123-abc"]);
-    let mut wrong = Vec::new();
-    let parts: Vec<&str> = text.split('/').collect();
-    let name = match parts[..] {
-        [name] => name,
-        [prefix, name] => {
-            if prefix.is_empty() {
-                wrong.push("prefix part must be non-empty".to_owned());
-            } else {
-                wrong
-                    .extend(subdomain(prefix, Unit::Bytes).into_iter().map(|message| format!("prefix part {message}")));
-            }
-            name
-        }
-        _ => {
-            let more = " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
-            return vec![format!("a valid label key {}{more}", explain())];
-        }
-    };
-    if name.is_empty() {
-        wrong.push("name part must be non-empty".to_owned());
-    } else if name.len() > 63 {
-        wrong.push(format!("name part {}", too_long(63, Unit::Bytes)));
-    }
-    if !key_text(name) {
-        wrong.push(format!("name part {}", explain()));
-    }
-    wrong
-}
-
+pub(crate) use schema::name::label_key as qualified_name;
 /// `IsValidLabelValue`.
-pub(crate) fn label_value(text: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
-    if text.len() > 63 {
-        wrong.push(too_long(63, Unit::Bytes));
-    }
-    if !text.is_empty() && !key_text(text) {
-        wrong.push(regex_error(
-            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
-            "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?",
-            &["MyValue", "my_value", "12345"],
-        ));
-    }
-    wrong
-}
+pub(crate) use schema::name::label_value;
 
 /// `IsPathSegmentName`, and `IsPathSegmentPrefix` for prefixes.
 pub(crate) fn path_segment(text: &str, prefix: bool) -> Vec<String> {
@@ -202,7 +138,7 @@ pub(crate) fn port(number: i64) -> Vec<String> {
 pub(crate) fn port_name(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > 15 {
-        wrong.push(too_long(15, Unit::Characters));
+        wrong.push(too_long(15));
     }
     if text.is_empty() || !text.bytes().all(|b| lower(b) || b == b'-') {
         wrong.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".to_owned());
@@ -272,7 +208,7 @@ fn dot_dot(text: &str) -> Option<&'static str> {
 pub(crate) fn config_key(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > 253 {
-        wrong.push(too_long(253, Unit::Characters));
+        wrong.push(too_long(253));
     }
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
         wrong.push(regex_error(
@@ -397,19 +333,6 @@ mod tests {
         assert!(dns_subdomain("a.b-c").is_empty());
         assert_eq!(dns_subdomain("").len(), 1);
         assert_eq!(dns_subdomain(&"a".repeat(254)), ["must be no more than 253 characters"]);
-    }
-
-    #[test]
-    fn qualified_names() {
-        assert!(qualified_name("a.b/c").is_empty());
-        assert_eq!(qualified_name("/c"), ["prefix part must be non-empty"]);
-        assert_eq!(qualified_name("a/b/c").len(), 1);
-        assert_eq!(
-            qualified_name("-"),
-            ["name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
-              alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
-              '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"]
-        );
     }
 
     #[test]

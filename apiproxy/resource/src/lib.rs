@@ -19,7 +19,6 @@ pub mod meta;
 pub mod namespace;
 mod path;
 pub mod pod;
-pub mod quantity;
 pub mod scale;
 mod selector;
 mod strategy;

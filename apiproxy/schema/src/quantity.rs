@@ -209,6 +209,30 @@ fn kept(text: &str, parts: &Parts<'_>, shifted: &str, exponent: i64, format: For
 }
 
 impl Quantity {
+    /// Nothing.
+    pub const ZERO: Quantity =
+        Quantity { negative: false, digits: Vec::new(), exponent: 0, format: Format::DecimalSi, written: None };
+
+    /// Reads an amount from JSON, text or number; None when it is not one.
+    pub fn of(value: &serde_json::Value) -> Option<Quantity> {
+        match value {
+            serde_json::Value::String(text) => text.parse().ok(),
+            serde_json::Value::Number(number) => number.to_string().parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Rounded up to thousandths, as upstream does for resource lists (`RoundUp(Milli)`).
+    #[must_use]
+    pub fn round_up_milli(&self) -> Quantity {
+        let mut rounded = self.clone();
+        if rounded.exponent < -3 {
+            rounded.written = None;
+            rounded.round_up(-3);
+        }
+        rounded
+    }
+
     /// Whether the amount is zero.
     pub fn is_zero(&self) -> bool {
         self.digits.is_empty()

@@ -7,9 +7,9 @@ use super::pod::amounts::amount;
 use super::pod::defaults::{claim_spec, resource_list};
 use super::pod::diff;
 use crate::json::{at, child, dig, fill_text, opt_text, put, same, same_at, set, size, take_over, text, texts};
-use crate::quantity::Quantity;
 use crate::strategy::{BASE, Status};
 use crate::{Errors, Path, Scope, Strategy, format, selector};
+use schema::quantity::Quantity;
 
 pub(super) static CLAIM: Strategy = Strategy {
     plural: "persistentvolumeclaims",
@@ -77,7 +77,7 @@ pub(super) fn spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
         Some(value) if value <= Quantity::ZERO => {
             errors.push(Error::invalid(storage, value.to_string(), "must be greater than zero"));
         }
-        Some(value) => amount("storage", value, &storage, errors),
+        Some(value) => amount("storage", &value, &storage, errors),
     }
     for field in ["storageClassName", "volumeAttributesClassName"] {
         let name = text(spec, field);

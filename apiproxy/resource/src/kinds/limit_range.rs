@@ -9,9 +9,9 @@ use super::pod::amounts::{container_resource, overcommits, resource_name};
 use super::pod::defaults::resource_list;
 use super::workload::SPEC;
 use crate::json::{at, child, entries, items_mut, list, object, put, size, text};
-use crate::quantity::{Quantity, Style};
 use crate::strategy::BASE;
 use crate::{Errors, NameRule, Path, Scope, Strategy, format, meta};
+use schema::quantity::Quantity;
 
 pub(super) static LIMIT_RANGE: Strategy = Strategy {
     plural: "limitranges",
@@ -103,8 +103,9 @@ fn bounds(limit: &Value, name: &str, path: &Path<'_>, errors: &mut Errors) {
     let amount = |field: &str| Quantity::of(at(at(limit, field), name));
     let [min, max, default, request, ratio] =
         ["min", "max", "default", "defaultRequest", "maxLimitRequestRatio"].map(amount);
+    let (min, max, default, request) = (min.as_ref(), max.as_ref(), default.as_ref(), request.as_ref());
     let mut ordered =
-        |low: Option<Quantity>, high: Option<Quantity>, words: [&str; 2], field: &str, shown: Option<Quantity>| {
+        |low: Option<&Quantity>, high: Option<&Quantity>, words: [&str; 2], field: &str, shown: Option<&Quantity>| {
             if let (Some(low), Some(high), Some(shown)) = (low, high, shown)
                 && low > high
             {
@@ -118,7 +119,7 @@ fn bounds(limit: &Value, name: &str, path: &Path<'_>, errors: &mut Errors) {
     ordered(request, default, ["default request", "default limit"], "defaultRequest", request);
     ordered(min, default, ["min", "default"], "default", min);
     ordered(default, max, ["default", "max"], "default", max);
-    if let Some(ratio) = ratio.filter(|ratio| *ratio < Quantity::units(1, Style::Decimal)) {
+    if let Some(ratio) = ratio.filter(|ratio| ratio.milli_value().is_some_and(|thousandths| thousandths < 1000)) {
         let detail = format!("ratio {ratio} is less than 1");
         errors.push(Error::invalid(path.child("maxLimitRequestRatio").key(name), ratio.to_string(), detail));
     }

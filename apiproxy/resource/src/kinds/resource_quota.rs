@@ -7,9 +7,9 @@ use super::pod::amounts::{amount, resource_name};
 use super::pod::defaults::resource_list;
 use super::workload::SPEC;
 use crate::json::{at, child, entries, texts};
-use crate::quantity::Quantity;
 use crate::strategy::{BASE, Status};
 use crate::{Errors, Path, Scope, Strategy};
+use schema::quantity::Quantity;
 
 pub(super) static RESOURCE_QUOTA: Strategy = Strategy {
     plural: "resourcequotas",
@@ -87,7 +87,7 @@ fn amounts(holder: &Value, field: &str, path: &Path<'_>, errors: &mut Errors) {
             errors.push(Error::invalid(path, name, "must be a standard resource for quota"));
         }
         if let Some(value) = Quantity::of(value) {
-            amount(name, value, &path, errors);
+            amount(name, &value, &path, errors);
         }
     }
 }

@@ -8,9 +8,9 @@ use super::pod::defaults::{host_path, resource_list};
 use super::pod::{scheduling, volumes};
 use super::workload::SPEC;
 use crate::json::{at, child, entries, fill, fill_text, opt_text, put, set, size, take_over, text};
-use crate::quantity::Quantity;
 use crate::strategy::{BASE, Status};
 use crate::{Errors, Scope, Strategy, format, meta};
+use schema::quantity::Quantity;
 
 pub(super) static VOLUME: Strategy = Strategy {
     plural: "persistentvolumes",

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Print, or};
 use crate::json::{at, dig, entries, flag, list, size, text};
-use crate::quantity::Quantity;
+use schema::quantity::Quantity;
 
 /// A row of a core kind.
 pub(super) fn row(plural: &str, print: &Print<'_>) -> Option<Vec<Value>> {

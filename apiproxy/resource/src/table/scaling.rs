@@ -6,7 +6,7 @@ use super::workload::number;
 use super::{Print, some_of};
 use crate::fields::shown;
 use crate::json::{at, dig, int, list, set, text};
-use crate::quantity::Quantity;
+use schema::quantity::Quantity;
 
 /// A row of `autoscaling` or `policy`.
 pub(super) fn row(plural: &str, print: &Print<'_>) -> Option<Vec<Value>> {

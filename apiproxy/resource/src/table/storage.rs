@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::network::mark_default;
 use super::{Print, or, since};
 use crate::json::{at, dig, flag, list, opt_flag, opt_text, set, size, text, texts};
-use crate::quantity::Quantity;
+use schema::quantity::Quantity;
 
 /// A row of a storage kind.
 pub(super) fn row(plural: &str, print: &Print<'_>) -> Option<Vec<Value>> {

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::defaults::aggregate;
 use crate::json::{at, entries, list, set, text};
-use crate::quantity::Quantity;
 use crate::{Errors, Path, format};
+use schema::quantity::Quantity;
 
 const STANDARD: [&str; 20] = [
     "cpu",
@@ -93,18 +93,20 @@ fn pod_resource(name: &str, path: &Path<'_>, errors: &mut Errors) {
 }
 
 /// An amount of a resource (`ValidateResourceQuantityValue`).
-pub(crate) fn amount(name: &str, value: Quantity, path: &Path<'_>, errors: &mut Errors) {
+pub(crate) fn amount(name: &str, value: &Quantity, path: &Path<'_>, errors: &mut Errors) {
     if value.is_negative() {
         errors.push(Error::invalid(path, value.to_string(), "must be greater than or equal to 0"));
     }
-    if (COUNTED.contains(&name) || is_extended(name)) && value.milli_value() % 1000 != 0 {
+    if (COUNTED.contains(&name) || is_extended(name))
+        && value.milli_value().is_some_and(|thousandths| thousandths % 1000 != 0)
+    {
         errors.push(Error::invalid(path, value.to_string(), "must be an integer"));
     }
 }
 
-fn huge_page(name: &str, value: Quantity, path: &Path<'_>, errors: &mut Errors) {
-    let Some(page) = name.strip_prefix("hugepages-").and_then(Quantity::parse) else { return };
-    let (page, bytes) = (page.value(), value.value());
+fn huge_page(name: &str, value: &Quantity, path: &Path<'_>, errors: &mut Errors) {
+    let Some(page) = name.strip_prefix("hugepages-").and_then(|page| page.parse::<Quantity>().ok()) else { return };
+    let (Some(page), Some(bytes)) = (page.value(), value.value()) else { return };
     if page > 0 && (bytes < 0 || bytes % page != 0) {
         errors.push(Error::invalid(
             path,
@@ -128,13 +130,13 @@ fn requirements(resources: &Value, named: fn(&str, &Path<'_>, &mut Errors), path
             let Some(value) = Quantity::of(value) else { continue };
             let path = list_path.key(name);
             named(name, &path, errors);
-            amount(name, value, &path, errors);
+            amount(name, &value, &path, errors);
             if list == "requests" {
-                against_limit(resources, name, value, (&requests, &limits), errors);
+                against_limit(resources, name, &value, (&requests, &limits), errors);
             }
             if is_huge_page(name) {
                 huge = true;
-                huge_page(name, value, &path, errors);
+                huge_page(name, &value, &path, errors);
             }
             compute |= matches!(name, "cpu" | "memory");
         }
@@ -147,16 +149,16 @@ fn requirements(resources: &Value, named: fn(&str, &Path<'_>, &mut Errors), path
 fn against_limit(
     resources: &Value,
     name: &str,
-    value: Quantity,
+    value: &Quantity,
     (requests, limits): (&Path<'_>, &Path<'_>),
     errors: &mut Errors,
 ) {
     match Quantity::of(at(at(resources, "limits"), name)) {
-        Some(limit) if value != limit && !overcommits(name) => {
+        Some(limit) if *value != limit && !overcommits(name) => {
             let detail = format!("must be equal to {name} limit of {limit}");
             errors.push(Error::invalid(requests, value.to_string(), detail));
         }
-        Some(limit) if value > limit => {
+        Some(limit) if *value > limit => {
             let detail = format!("must be less than or equal to {name} limit of {limit}");
             errors.push(Error::invalid(requests, value.to_string(), detail));
         }

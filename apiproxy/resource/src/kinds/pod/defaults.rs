@@ -9,7 +9,7 @@ use crate::json::{
     at, child, drop_field, entries, fill, fill_text, fill_zero, flag, int, items_mut, list, object, put, set, size,
     text,
 };
-use crate::quantity::Quantity;
+use schema::quantity::Quantity;
 
 /// Fields of a volume that hold its source.
 const FILE_SOURCES: [&str; 4] = ["secret", "configMap", "downwardAPI", "projected"];
@@ -198,7 +198,7 @@ fn amounts(holder: &Value, field: &str) -> Amounts {
 
 fn add(total: &mut Amounts, more: &Amounts) {
     for (name, amount) in more {
-        let sum = total.get(name).map_or(*amount, |before| before.plus(*amount));
+        let sum = total.get(name).and_then(|before| before.plus(amount)).unwrap_or_else(|| amount.clone());
         total.insert(name.clone(), sum);
     }
 }
@@ -206,7 +206,7 @@ fn add(total: &mut Amounts, more: &Amounts) {
 fn raise(total: &mut Amounts, floor: &Amounts) {
     for (name, amount) in floor {
         if total.get(name).is_none_or(|before| before < amount) {
-            total.insert(name.clone(), *amount);
+            total.insert(name.clone(), amount.clone());
         }
     }
 }

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::volumes::no_backsteps;
 use crate::json::{at, list, set, text};
-use crate::quantity::Quantity;
 use crate::{Errors, Path, format};
+use schema::quantity::Quantity;
 
 const ENV_FIELDS: [&str; 9] = [
     "metadata.name",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::json::{at, child, drop_field, entries, items_mut, list, object, put, set, size, text, texts};
-use crate::quantity::Quantity;
+use schema::quantity::Quantity;
 
 /// A new pod is pending; its QoS class is decided once.
 pub(super) fn create(pod: &mut Value) {
@@ -76,7 +76,7 @@ fn collect(total: &mut BTreeMap<String, Quantity>, resources: &Value, field: &st
     for (name, amount) in entries(resources, field).filter(|(name, _)| matches!(*name, "cpu" | "memory")) {
         let Some(amount) = Quantity::of(amount).filter(|amount| *amount > Quantity::ZERO) else { continue };
         found += 1;
-        let sum = total.get(name).map_or(amount, |before| before.plus(amount));
+        let sum = total.get(name).and_then(|before| before.plus(&amount)).unwrap_or(amount);
         total.insert(name.to_owned(), sum);
     }
     found

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::projected;
 use super::spec::Place;
 use crate::json::{at, entries, int, list, opt_text, set, size, text};
-use crate::quantity::Quantity;
 use crate::{Errors, Path, format};
+use schema::quantity::Quantity;
 
 /// Volumes that containers can mount: name and volume, of those without errors.
 pub(crate) type Volumes<'a> = Vec<(&'a str, &'a Value)>;
@@ -109,7 +109,7 @@ fn one_source(kind: &str, source: &Value, place: Place<'_>, path: &Path<'_>, err
     let here = path.child(if kind == "gcePersistentDisk" { "persistentDisk" } else { kind });
     match kind {
         "emptyDir" => {
-            if Quantity::of(at(source, "sizeLimit")).is_some_and(Quantity::is_negative) {
+            if Quantity::of(at(source, "sizeLimit")).is_some_and(|limit| limit.is_negative()) {
                 let detail = "SizeLimit field must be a valid resource quantity";
                 errors.push(Error::forbidden(here.child("sizeLimit"), detail));
             }
