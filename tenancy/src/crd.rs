@@ -16,12 +16,10 @@ pub fn tenant_crd() -> Value {
         {
             "rule": format!("self.metadata.name.size() <= {MAX_TENANT_NAME}"),
             "message": format!("a tenant's name has at most {MAX_TENANT_NAME} characters"),
-            "fieldPath": ".metadata.name",
         },
         {
             "rule": "self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
             "message": "a tenant's name consists of lower case letters, digits and '-'",
-            "fieldPath": ".metadata.name",
         },
     ]);
     if let Some(fields) = schema.as_object_mut() {
