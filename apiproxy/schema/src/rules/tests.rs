@@ -162,6 +162,27 @@ fn rules_are_checked_when_they_are_defined() {
 }
 
 #[test]
+fn deep_rules_are_refused() {
+    let string = |rule: String| json!({"type": "string", "x-kubernetes-validations": [{"rule": rule}]});
+    for rule in [
+        format!("1{} == 1", "+1".repeat(8_000)),
+        format!("{}1{} == 1", "(".repeat(5_000), ")".repeat(5_000)),
+        format!("self{} == 1", ".a".repeat(8_000)),
+        format!("self{}", "[0".repeat(8_000)),
+        format!("true{}", "?true:true".repeat(1_600)),
+        format!("{}self", "[".repeat(16_000)),
+        "x".repeat(20_000),
+    ] {
+        assert!(!definition(&string(rule.clone())).is_empty(), "{}", &rule[..20]);
+        let _ = validate(
+            &schema_of(&json!({"type": "object", "properties": {"a": string(rule)}})),
+            &json!({"a": "x"}),
+            None,
+        );
+    }
+}
+
+#[test]
 fn good_rules_pass() {
     let object = |rule: &str| {
         json!({"type": "object", "x-kubernetes-validations": [{"rule": rule}], "properties": {
