@@ -1,6 +1,6 @@
 //! The ground the other scenarios stand on: the harness' own host schedules, logs and executes.
 
-use e2e::{Assets, Host, Process, Rowhouse, eventually};
+use e2e::{Assets, Host, Rowhouse, eventually};
 
 const POD: &str = r#"{
     "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"},
@@ -20,10 +20,7 @@ fn host_runs_pods_with_logs_and_exec() {
 
     host.append_log("default", "first line");
     assert_eq!(kubectl.run("logs web").ok(), "first line\n");
-    let follow = ["logs", "-f", "web"].map(str::to_owned);
-    let path = directory.path().join("follow.log");
-    let kubeconfig = format!("--kubeconfig={}", host.kubeconfig().display());
-    let follower = Process::start(kubectl.program(), &[&[kubeconfig], &follow[..]].concat(), &path);
+    let follower = kubectl.start("logs -f web", &directory.path().join("follow.log"));
     host.append_log("default", "second line");
     eventually("the follower sees the second line", || {
         let log = follower.log();

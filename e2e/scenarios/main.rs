@@ -2,5 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
+mod crashes;
+mod deletion;
+mod fixtures;
 mod host_alone;
+mod hostile_neighbours;
 mod lab_parts;
+mod main_job;
+mod verbs_reading;
+mod verbs_running;
+mod verbs_writing;

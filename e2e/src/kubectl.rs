@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Assets, Output, command};
+use crate::{Assets, Output, Process, command};
 
 /// kubectl with one kubeconfig and a home directory of its own (caches, plugins).
 #[derive(Clone, Debug)]
@@ -34,6 +34,25 @@ impl Kubectl {
         command::run(self.command(&arguments.split_whitespace().collect::<Vec<_>>()), input)
     }
 
+    /// Runs with `-o json` and reads the answer.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[track_caller]
+    pub fn json(&self, arguments: &str) -> serde_json::Value {
+        let text = self.run(&format!("{arguments} -o json")).ok();
+        serde_json::from_str(&text).expect("kubectl prints JSON")
+    }
+
+    /// Applies a manifest.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[track_caller]
+    pub fn apply(&self, manifest: &str) {
+        self.input("apply -f -", manifest).ok();
+    }
+
     /// Runs `kubectl edit` with an editor that is a shell command; `$1` is the file.
     pub fn edit(&self, arguments: &str, editor: &str) -> Output {
         let script = self.home.join("editor");
@@ -43,8 +62,7 @@ impl Kubectl {
         command::run(command, "")
     }
 
-    /// The command itself, for callers that keep it running.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command
             .args(arguments)
@@ -55,9 +73,12 @@ impl Kubectl {
         command
     }
 
-    /// Program, for [`crate::Process`].
-    pub fn program(&self) -> &Path {
-        &self.binary
+    /// Starts a command that goes on until it is dropped (`logs -f`, `get -w`); output goes to `log`.
+    pub fn start(&self, arguments: &str, log: &Path) -> Process {
+        let kubeconfig = format!("--kubeconfig={}", self.kubeconfig.display());
+        let arguments: Vec<String> =
+            std::iter::once(kubeconfig).chain(arguments.split_whitespace().map(str::to_owned)).collect();
+        Process::start(&self.binary, &arguments, log)
     }
 
     /// The kubeconfig it uses.

@@ -43,3 +43,5 @@ pub mod metrics;
 
 pub use config::Config;
 pub use run::run;
+// The lab makes a pretend host the way tenants are made.
+pub use tenants::{kubeconfig, pki};

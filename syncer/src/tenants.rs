@@ -12,8 +12,8 @@
 mod cell;
 mod footprint;
 pub(crate) mod install;
-mod kubeconfig;
-mod pki;
+pub mod kubeconfig;
+pub mod pki;
 mod ports;
 mod reconcile;
 mod remove;

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub(crate) struct HostOptions {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the control plane in the foreground, against a host (--kubeconfig, --context) or a lab
+    Up(Up),
     /// Create a tenant and wait until it serves
     Create(Create),
     /// List tenants
@@ -49,6 +52,8 @@ pub(crate) enum Command {
     Kubeconfig(Kubeconfig),
     /// Delete a tenant, everything in it and everything of it on the host
     Delete(Delete),
+    /// Show a lab, a tenant and an application, then clean up (on a terminal: after Ctrl-C)
+    Demo,
     /// Show the version of this program and of the host
     Version(Version),
     /// Print a completion script
@@ -65,6 +70,19 @@ pub(crate) enum Format {
     Json,
     /// YAML.
     Yaml,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Where tenants and keys are kept [default: ${XDG_DATA_HOME:-~/.local/share}/rowhouse]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Address to serve tenants on, repeatable; the first one is written into kubeconfigs [default: 127.0.0.1:8443]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Where pods of the host reach the tenants' APIs; without it they cannot, and a condition says so
+    #[arg(long, value_name = "IP")]
+    pub(crate) advertise_address: Option<IpAddr>,
 }
 
 #[derive(Debug, Args)]

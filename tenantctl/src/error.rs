@@ -69,6 +69,17 @@ pub enum Error {
     /// Somebody else is changing the user's kubeconfig.
     #[error("{} exists: another program is changing the kubeconfig\nTry again; if none is running, remove that file", .0.display())]
     Locked(PathBuf),
+    /// Another control plane works on the data directory.
+    #[error("{} is in use by another `tenantctl up`\nStop that one, or give --data-dir another directory", .0.display())]
+    InUse(PathBuf),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {reason}\nChoose another with --listen ADDR:PORT; port 0 takes any free one")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        reason: String,
+    },
     /// A part of the control plane failed.
     #[error("{part}: {reason}")]
     ControlPlane {

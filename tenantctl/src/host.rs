@@ -9,6 +9,9 @@ use crate::Error;
 use crate::cli::HostOptions;
 use crate::error::causes;
 
+/// State of a tenant that nobody has looked at.
+const UNCLAIMED: &str = "no control plane has taken it up; is `tenantctl up` running?";
+
 /// Connection settings of the host, found as kubectl finds them. Errors: [`Error::Kubeconfig`].
 pub(crate) async fn config(options: &HostOptions) -> Result<Config, Error> {
     let choice = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
@@ -77,10 +80,7 @@ pub(crate) fn state(tenant: &DynamicObject) -> String {
     match status.conditions.iter().find(|condition| condition.status == "False") {
         Some(condition) if condition.message.is_empty() => condition.reason.clone(),
         Some(condition) => format!("{}: {}", condition.reason, condition.message),
-        None => status.phase.map_or_else(
-            || "no control plane has taken it up; is `tenantctl up` running?".to_owned(),
-            |phase| format!("{phase:?}"),
-        ),
+        None => status.phase.map_or_else(|| UNCLAIMED.to_owned(), |phase| format!("{phase:?}")),
     }
 }
 

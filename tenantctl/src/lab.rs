@@ -13,10 +13,13 @@
 
 mod addresses;
 mod cluster;
+mod host;
 mod kubelet;
 mod nodes;
 mod scheduler;
 mod status;
+
+pub(crate) use host::LabHost;
 
 use controllers::client::Objects;
 use controllers::events::Recorder;

@@ -9,11 +9,13 @@
 mod age;
 mod cli;
 mod command;
+mod data_dir;
 mod error;
 mod host;
 pub mod lab;
 mod merge;
 mod output;
+mod plane;
 mod progress;
 
 pub use cli::Cli;
@@ -27,11 +29,13 @@ pub async fn run(cli: Cli) -> Result<(), Error> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let host = cli.host;
     match cli.command {
+        Command::Up(arguments) => command::up::run(&host, &arguments).await,
         Command::Create(arguments) => command::create::run(&host, &arguments).await,
         Command::List(arguments) => command::list::run(&host, &arguments).await,
         Command::Get(arguments) => command::get::run(&host, &arguments).await,
         Command::Kubeconfig(arguments) => command::kubeconfig::run(&host, &arguments).await,
         Command::Delete(arguments) => command::delete::run(&host, &arguments).await,
+        Command::Demo => command::demo::run().await,
         Command::Version(arguments) => command::version::run(&host, &arguments).await,
         Command::Completion { shell } => command::completion::run(shell),
     }

@@ -19,7 +19,7 @@ pub(crate) fn secret_name(tenant: &TenantName) -> String {
 }
 
 /// A kubeconfig with one cluster, user and context, named after the tenant. JSON, which is YAML too.
-pub(crate) fn render(tenant: &TenantName, server: &str, authorities: &str, client: &KeyPair) -> String {
+pub fn render(tenant: &TenantName, server: &str, authorities: &str, client: &KeyPair) -> String {
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",

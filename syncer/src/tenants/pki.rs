@@ -32,7 +32,7 @@ const ADMIN_GROUP: &str = "system:masters";
 
 /// Why a key or certificate could not be made or read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub enum Error {
     /// From the certificate writer.
     #[error("certificate: {0}")]
     Make(#[from] rcgen::Error),
@@ -45,7 +45,7 @@ pub(crate) enum Error {
 ///
 /// # Errors
 /// [`Error::Make`].
-pub(crate) fn authority(tenant: &TenantName, now: SystemTime) -> Result<KeyPair, Error> {
+pub fn authority(tenant: &TenantName, now: SystemTime) -> Result<KeyPair, Error> {
     let key = rcgen::KeyPair::generate()?;
     let mut params = params(&format!("rowhouse:{tenant}"), now, CA_LIFE);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -58,7 +58,7 @@ pub(crate) fn authority(tenant: &TenantName, now: SystemTime) -> Result<KeyPair,
 ///
 /// # Errors
 /// [`Error::Make`]: a name or the CA is not usable.
-pub(crate) fn serving(ca: &KeyPair, names: &BTreeSet<String>, now: SystemTime) -> Result<KeyPair, Error> {
+pub fn serving(ca: &KeyPair, names: &BTreeSet<String>, now: SystemTime) -> Result<KeyPair, Error> {
     let mut params = CertificateParams::new(names.iter().cloned().collect::<Vec<_>>())?;
     let base = self::params("rowhouse:serving", now, SERVING_LIFE);
     (params.not_before, params.not_after, params.distinguished_name) =
@@ -73,7 +73,7 @@ pub(crate) fn serving(ca: &KeyPair, names: &BTreeSet<String>, now: SystemTime) -
 ///
 /// # Errors
 /// [`Error::Make`]: the CA is not usable.
-pub(crate) fn client(ca: &KeyPair, now: SystemTime) -> Result<KeyPair, Error> {
+pub fn client(ca: &KeyPair, now: SystemTime) -> Result<KeyPair, Error> {
     let mut params = params(ADMIN, now, CLIENT_LIFE);
     params.distinguished_name.push(DnType::OrganizationName, ADMIN_GROUP);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -84,7 +84,7 @@ pub(crate) fn client(ca: &KeyPair, now: SystemTime) -> Result<KeyPair, Error> {
 ///
 /// # Errors
 /// [`Error::Make`].
-pub(crate) fn account_key() -> Result<KeyPair, Error> {
+pub fn account_key() -> Result<KeyPair, Error> {
     Ok(KeyPair { certificate: String::new(), key: rcgen::KeyPair::generate()?.serialize_pem() })
 }
 

@@ -56,7 +56,9 @@ async fn ready(
                     return Ok(tenant);
                 }
                 *last = host::state(&tenant);
-                progress.say(&format!("tenant/{name}: {last}"));
+                if host::status(&tenant).phase.is_some() {
+                    progress.say(&format!("tenant/{name}: {last}"));
+                }
             }
             Ok(Some(_)) => return Err(Error::NoTenant(name.to_string())),
             // The stream of a watch has no end.

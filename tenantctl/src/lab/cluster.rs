@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use controllers::Key;
 use k8s_openapi::api::core::v1::{Container, Node, Pod, PodSpec, Taint, Toleration};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
-use resource::quantity::Quantity;
+use schema::quantity::Quantity;
 
 /// Amounts by resource name; CPU in thousandths, everything else in units.
 type Amounts = BTreeMap<String, i64>;
@@ -211,8 +211,10 @@ fn requests(spec: &PodSpec) -> Amounts {
 
 fn amounts_of(texts: &BTreeMap<String, Text>) -> Amounts {
     let amount = |name: &str, text: &Text| {
-        let quantity = Quantity::parse(&text.0).unwrap_or(Quantity::ZERO);
-        if name == "cpu" { quantity.milli_value() } else { quantity.value() }
+        // The API server has validated them; one beyond an i64 fits nowhere.
+        let Ok(quantity) = text.0.parse::<Quantity>() else { return 0 };
+        let amount = if name == "cpu" { quantity.milli_value() } else { quantity.value() };
+        amount.unwrap_or(i64::MAX)
     };
     texts.iter().map(|(name, text)| (name.clone(), amount(name, text))).collect()
 }
