@@ -1,5 +1,7 @@
 //! Validation of object metadata (`k8s.io/apimachinery/pkg/api/validation/objectmeta.go`).
 
+use std::collections::HashSet;
+
 use schema::field::{Error, go_quote};
 use serde_json::Value;
 
@@ -90,8 +92,9 @@ pub fn validate_update(new: &Value, old: &Value) -> Vec<Error> {
     let mut errors = Vec::new();
     let (new, old) = (at(new, "metadata"), at(old, "metadata"));
     if !at(old, "deletionTimestamp").is_null() {
-        let before = texts(old, "finalizers");
-        let mut added: Vec<&str> = texts(new, "finalizers").into_iter().filter(|name| !before.contains(name)).collect();
+        let before: HashSet<&str> = texts(old, "finalizers").into_iter().collect();
+        let mut added: Vec<&str> =
+            texts(new, "finalizers").into_iter().filter(|name| !before.contains(*name)).collect();
         added.sort_unstable();
         added.dedup();
         if !added.is_empty() {

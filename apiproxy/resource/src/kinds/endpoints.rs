@@ -1,5 +1,7 @@
 //! Endpoints and EndpointSlices.
 
+use std::collections::HashSet;
+
 use schema::field::Error;
 use serde_json::{Map, Value};
 
@@ -122,17 +124,15 @@ fn slice(obj: &Value, errors: &mut Errors) {
         errors.push(Error::too_many("ports", ports.len(), 20_000));
         return;
     }
-    let mut names: Vec<&str> = Vec::new();
+    let mut names: HashSet<&str> = HashSet::new();
     for (index, port) in ports.iter().enumerate() {
         let path = root.item("ports", index);
         let name = text(port, "name");
         if !name.is_empty() {
             format::invalid_each(&path.child("name"), name, format::dns_label(name), errors);
         }
-        if names.contains(&name) {
+        if !names.insert(name) {
             errors.push(Error::duplicate(path.child("name"), name));
-        } else {
-            names.push(name);
         }
         protocols(port, &path, errors);
     }

@@ -1,6 +1,6 @@
 //! LimitRanges.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use schema::field::Error;
 use serde_json::{Map, Value};
@@ -53,7 +53,7 @@ fn merge(item: &mut Value, into: &str, from: &str) {
 }
 
 fn validate(obj: &Value, errors: &mut Errors) {
-    let mut types: Vec<&str> = Vec::new();
+    let mut types: HashSet<&str> = HashSet::new();
     for (index, limit) in list(at(obj, "spec"), "limits").iter().enumerate() {
         let path = SPEC.item("limits", index);
         let kind = text(limit, "type");
@@ -63,10 +63,9 @@ fn validate(obj: &Value, errors: &mut Errors) {
             errors.push(Error::invalid(path.child("type"), kind, detail));
         }
         format::invalid_each(&path.child("type"), kind, wrong, errors);
-        if types.contains(&kind) {
+        if !types.insert(kind) {
             errors.push(Error::duplicate(path.child("type"), kind));
         }
-        types.push(kind);
         item(limit, kind, &path, errors);
     }
 }

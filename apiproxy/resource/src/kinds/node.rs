@@ -1,5 +1,7 @@
 //! Nodes.
 
+use std::collections::HashSet;
+
 use schema::field::Error;
 use serde_json::Value;
 
@@ -36,8 +38,8 @@ pub(super) static NODE: Strategy = Strategy {
 fn taints(obj: &Value, errors: &mut Errors) {
     // The path is upstream's.
     let root = Path::root("metadata");
-    let taints = list(at(obj, "spec"), "taints");
-    for (index, taint) in taints.iter().enumerate() {
+    let mut seen: HashSet<(&str, &str)> = HashSet::new();
+    for (index, taint) in list(at(obj, "spec"), "taints").iter().enumerate() {
         let path = root.item("taints", index);
         let (key, value, effect) = (text(taint, "key"), text(taint, "value"), text(taint, "effect"));
         format::invalid_each(&path.child("key"), key, format::qualified_name(key), errors);
@@ -49,8 +51,7 @@ fn taints(obj: &Value, errors: &mut Errors) {
             errors.push(Error::required(path.child("effect"), ""));
         }
         taint_effect(effect, &path.child("effect"), errors);
-        let again = |other: &Value| text(other, "key") == key && text(other, "effect") == effect;
-        if taints.get(..index).unwrap_or_default().iter().any(again) {
+        if !seen.insert((key, effect)) {
             let mut error = Error::duplicate(path, taint.clone());
             error.detail = "taints must be unique by key and effect pair".to_owned();
             errors.push(error);

@@ -108,13 +108,13 @@ fn validate(spec: &Value, errors: &mut Errors) {
     amounts(spec, "hard", &SPEC, errors);
     let path = SPEC.child("scopes");
     let scopes = texts(spec, "scopes");
+    let hard: Vec<&str> = entries(spec, "hard").map(|(name, _)| name).filter(|name| STANDARD.contains(name)).collect();
     let mut say = |detail: &str| errors.push(Error::invalid(path, at(spec, "scopes").clone(), detail));
     for scope in &scopes {
         if !SCOPES.contains(scope) {
             say("unsupported scope");
         }
-        for (name, _) in entries(spec, "hard").filter(|(name, _)| STANDARD.contains(name) && !fits(scope, name)) {
-            let _ = name;
+        for _ in hard.iter().filter(|name| !fits(scope, name)) {
             say("unsupported scope applied to resource");
         }
     }

@@ -139,21 +139,29 @@ fn hosts(spec: &Value) -> String {
     }
 }
 
+/// How many addresses a row shows.
+const SHOWN: usize = 3;
+
 fn endpoints(obj: &Value) -> String {
-    let mut found = Vec::new();
+    // Ports times addresses can be very many: only what is shown is written.
+    let (mut found, mut count): (Vec<String>, usize) = (Vec::new(), 0);
     for subset in list(obj, "subsets") {
         let addresses = list(subset, "addresses").iter().map(|address| text(address, "ip"));
+        let total = size(subset, "addresses");
         if size(subset, "ports") == 0 {
-            found.extend(addresses.map(str::to_owned));
+            count = count.saturating_add(total);
+            found.extend(addresses.take(SHOWN - found.len()).map(str::to_owned));
             continue;
         }
         for port in list(subset, "ports") {
             let number = int(port, "port").unwrap_or(0);
             let join = |ip: &str| if ip.contains(':') { format!("[{ip}]:{number}") } else { format!("{ip}:{number}") };
-            found.extend(addresses.clone().map(join));
+            count = count.saturating_add(total);
+            found.extend(addresses.clone().take(SHOWN - found.len()).map(join));
         }
     }
-    some_of(&found, 3, ",")
+    let shown = found.join(",");
+    if count > SHOWN { format!("{shown} + {} more...", count - SHOWN) } else { shown }
 }
 
 fn slice_port(port: &Value) -> String {

@@ -1,5 +1,7 @@
 //! The row of a pod.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::{Print, or, since};
@@ -26,8 +28,9 @@ impl Restarts {
     }
 }
 
-fn is_sidecar(spec: &Value, name: &str) -> bool {
-    list(spec, "initContainers").iter().any(|c| text(c, "name") == name && text(c, "restartPolicy") == "Always")
+fn sidecar_names(spec: &Value) -> HashSet<&str> {
+    let sidecars = list(spec, "initContainers").iter().filter(|c| text(c, "restartPolicy") == "Always");
+    sidecars.map(|c| text(c, "name")).collect()
 }
 
 /// How initialisation stands.
@@ -42,8 +45,9 @@ fn initialising(spec: &Value, status: &Value) -> Initialising {
     let mut found =
         Initialising { reason: None, restarts: Restarts::default(), sidecar_restarts: Restarts::default(), ready: 0 };
     let total = list(spec, "initContainers").len();
+    let sidecars = sidecar_names(spec);
     for (index, container) in list(status, "initContainerStatuses").iter().enumerate() {
-        let sidecar = is_sidecar(spec, text(container, "name"));
+        let sidecar = sidecars.contains(text(container, "name"));
         found.restarts.add(container);
         if sidecar {
             found.sidecar_restarts.add(container);
@@ -164,7 +168,13 @@ fn gates(spec: &Value, status: &Value) -> String {
     if gates.is_empty() {
         return "<none>".to_owned();
     }
-    let open = gates.iter().filter(|gate| is_true(status, text(gate, "conditionType"))).count();
+    let mut seen: HashSet<&str> = HashSet::new();
+    let conditions = list(status, "conditions").iter().filter(|condition| seen.insert(text(condition, "type")));
+    let met: HashSet<&str> = conditions
+        .filter(|condition| text(condition, "status") == "True")
+        .map(|condition| text(condition, "type"))
+        .collect();
+    let open = gates.iter().filter(|gate| met.contains(text(gate, "conditionType"))).count();
     format!("{open}/{}", gates.len())
 }
 

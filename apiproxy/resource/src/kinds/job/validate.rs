@@ -1,5 +1,7 @@
 //! Validation of Jobs and job specs (`pkg/apis/batch/validation`).
 
+use std::collections::HashSet;
+
 use schema::field::Error;
 use serde_json::{Value, json};
 
@@ -275,12 +277,13 @@ fn exit_codes(spec: &Value, codes: &Value, path: &Path<'_>, errors: &mut Errors)
     if values.len() > 255 {
         errors.push(Error::too_many(path.child("values"), values.len(), 255));
     }
+    let mut seen: HashSet<i64> = HashSet::new();
     for (index, value) in values.iter().enumerate() {
         let path = path.item("values", index);
         if operator == "In" && *value == 0 {
             errors.push(Error::invalid(path, 0, "must not be 0 for the In operator"));
         }
-        if values.get(..index).unwrap_or_default().contains(value) {
+        if !seen.insert(*value) {
             errors.push(Error::duplicate(path, *value));
         }
     }

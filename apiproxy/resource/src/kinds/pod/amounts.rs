@@ -1,5 +1,7 @@
 //! Validation of requests and limits (`validateResourceRequirements`).
 
+use std::collections::{BTreeSet, HashSet};
+
 use schema::field::Error;
 use serde_json::Value;
 
@@ -117,7 +119,7 @@ fn huge_page(name: &str, value: &Quantity, path: &Path<'_>, errors: &mut Errors)
 }
 
 /// Requests, limits and claims of a container.
-pub(super) fn container(resources: &Value, claims: &[&str], path: &Path<'_>, errors: &mut Errors) {
+pub(super) fn container(resources: &Value, claims: &BTreeSet<&str>, path: &Path<'_>, errors: &mut Errors) {
     requirements(resources, container_resource, path, errors);
     claim_names(resources, claims, &path.child("claims"), errors);
 }
@@ -169,8 +171,9 @@ fn against_limit(
     }
 }
 
-fn claim_names(resources: &Value, known: &[&str], path: &Path<'_>, errors: &mut Errors) {
-    let mut seen: Vec<String> = Vec::new();
+fn claim_names(resources: &Value, known: &BTreeSet<&str>, path: &Path<'_>, errors: &mut Errors) {
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut with_request: HashSet<&str> = HashSet::new();
     for (index, claim) in list(resources, "claims").iter().enumerate() {
         let path = path.index(index);
         let (name, request) = (text(claim, "name"), text(claim, "request"));
@@ -178,7 +181,7 @@ fn claim_names(resources: &Value, known: &[&str], path: &Path<'_>, errors: &mut 
             errors.push(Error::required(path, ""));
             continue;
         }
-        if seen.iter().any(|other| other == name) {
+        if seen.contains(name) {
             errors.push(Error::duplicate(path, name));
         } else {
             let mut key = name.to_owned();
@@ -186,17 +189,18 @@ fn claim_names(resources: &Value, known: &[&str], path: &Path<'_>, errors: &mut 
                 format::invalid_each(&path.child("request"), request, format::dns_label(request), errors);
                 key = format!("{name}/{request}");
             }
-            let part = |other: &String| other.split_once('/').is_some_and(|(claim, _)| claim == name);
             if seen.contains(&key) {
                 errors.push(Error::duplicate(path, key.clone()));
-            } else if request.is_empty() && seen.iter().any(part) {
+            } else if request.is_empty() && with_request.contains(name) {
                 errors.push(Error::duplicate(path, name));
             }
-            seen.push(key);
+            if !request.is_empty() {
+                with_request.insert(name);
+            }
+            seen.insert(key);
         }
-        if !known.contains(&name) {
-            let mut names = known.to_vec();
-            names.sort_unstable();
+        if !known.contains(name) {
+            let names: Vec<&str> = known.iter().copied().collect();
             let mut error = Error::not_found(path, name);
             let which = if names.is_empty() { " which is empty".to_owned() } else { format!(": {}", names.join(", ")) };
             error.detail = format!("must be one of the names in pod.spec.resourceClaims{which}");
@@ -218,7 +222,7 @@ pub(super) fn overhead(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
 }
 
 /// `spec.resources`: what the whole pod may use.
-pub(super) fn pod_level(spec: &Value, claims: &[&str], path: &Path<'_>, errors: &mut Errors) {
+pub(super) fn pod_level(spec: &Value, claims: &BTreeSet<&str>, path: &Path<'_>, errors: &mut Errors) {
     let Some(resources) = set(spec, "resources") else { return };
     let path = path.child("resources");
     if text(at(spec, "os"), "name") == "windows" {

@@ -1,5 +1,7 @@
 //! Annotations that say something about a pod (`ValidatePodSpecificAnnotations`), and their agreement with fields.
 
+use std::collections::HashSet;
+
 use schema::field::Error;
 use serde_json::Value;
 
@@ -15,6 +17,12 @@ const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
 /// What is wrong with the annotations of a pod or a template.
 pub(super) fn check(meta: &Value, spec: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let mut containers: HashSet<String> = HashSet::new();
+    if entries(meta, "annotations").any(|(key, _)| key.starts_with(APP_ARMOR)) {
+        each(spec, &Path::root("spec"), &mut |one, _| {
+            containers.insert(text(one, "name").to_owned());
+        });
+    }
     for (key, value) in entries(meta, "annotations") {
         let value = value.as_str().unwrap_or("");
         if key == MIRROR && text(spec, "nodeName").is_empty() {
@@ -28,9 +36,7 @@ pub(super) fn check(meta: &Value, spec: &Value, path: &Path<'_>, errors: &mut Er
             seccomp(value, &path.child(key), errors);
         }
         if let Some(container) = key.strip_prefix(APP_ARMOR) {
-            let mut found = false;
-            each(spec, &Path::root("spec"), &mut |one, _| found |= text(one, "name") == container);
-            if !found {
+            if !containers.contains(container) {
                 errors.push(Error::invalid(path.key(key), container, "container not found"));
             }
             if !matches!(value, "" | "runtime/default" | "unconfined") && !value.starts_with("localhost/") {
@@ -60,8 +66,7 @@ fn seccomp(value: &str, path: &Path<'_>, errors: &mut Errors) {
 /// What a pod update did to annotations it may not touch (`ValidatePodSpecificAnnotationUpdates`).
 pub(super) fn update(new: &Value, old: &Value, path: &Path<'_>, errors: &mut Errors) {
     let (before, after) = (at(old, "annotations"), at(new, "annotations"));
-    for (key, value) in entries(old, "annotations").filter(|(key, value)| after.get(key) != Some(value)) {
-        let _ = value;
+    for (key, _) in entries(old, "annotations").filter(|(key, value)| after.get(key) != Some(value)) {
         if key.starts_with(APP_ARMOR) {
             errors.push(Error::forbidden(path.key(key), "may not remove or update AppArmor annotations"));
         }

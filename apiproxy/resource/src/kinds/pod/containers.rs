@@ -1,6 +1,6 @@
 //! Validation of containers, init containers and ephemeral containers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use schema::field::Error;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::{Errors, Path, format};
 pub(crate) struct Scene<'a> {
     pub(crate) spec: &'a Value,
     pub(crate) volumes: &'a Volumes<'a>,
-    pub(crate) claims: &'a [&'a str],
+    pub(crate) claims: &'a BTreeSet<&'a str>,
 }
 
 /// Visits init containers, containers and ephemeral containers with their paths, in upstream's order.
@@ -30,7 +30,7 @@ pub(super) fn each(spec: &Value, path: &Path<'_>, visit: &mut dyn FnMut(&Value, 
 pub(crate) fn validate(scene: &Scene<'_>, path: &Path<'_>, errors: &mut Errors) {
     let spec = scene.spec;
     let containers = list(spec, "containers");
-    let mut names: Vec<&str> = Vec::new();
+    let mut names: HashSet<&str> = HashSet::new();
     if containers.is_empty() {
         errors.push(Error::required(path.child("containers"), ""));
     }
@@ -38,10 +38,8 @@ pub(crate) fn validate(scene: &Scene<'_>, path: &Path<'_>, errors: &mut Errors) 
         let here = path.item("containers", index);
         one(scene, container, &here, errors);
         let name = text(container, "name");
-        if names.contains(&name) {
+        if !names.insert(name) {
             errors.push(Error::duplicate(here.child("name"), name));
-        } else {
-            names.push(name);
         }
         probes::all(container, spec, &here, errors);
         restart_rules(container, &here, errors);
@@ -52,7 +50,7 @@ pub(crate) fn validate(scene: &Scene<'_>, path: &Path<'_>, errors: &mut Errors) 
     ephemeral_containers(scene, &regular, path, errors);
 }
 
-fn init_containers<'a>(scene: &Scene<'a>, mut names: Vec<&'a str>, path: &Path<'_>, errors: &mut Errors) {
+fn init_containers<'a>(scene: &Scene<'a>, mut names: HashSet<&'a str>, path: &Path<'_>, errors: &mut Errors) {
     for (index, container) in list(scene.spec, "initContainers").iter().enumerate() {
         let here = path.item("initContainers", index);
         one(scene, container, &here, errors);
@@ -61,10 +59,10 @@ fn init_containers<'a>(scene: &Scene<'a>, mut names: Vec<&'a str>, path: &Path<'
             _ => restart_rules(container, &here, errors),
         }
         let name = text(container, "name");
-        if names.contains(&name) {
+        if names.contains(name) {
             errors.push(Error::duplicate(here.child("name"), name));
         } else if !name.is_empty() {
-            names.push(name);
+            names.insert(name);
         }
         host_ports(std::slice::from_ref(container), &path.child("initContainers"), errors);
         if text(container, "restartPolicy") == "Always" {
@@ -108,8 +106,8 @@ const EPHEMERAL_FIELDS: [&str; 17] = [
     "targetContainerName",
 ];
 
-fn ephemeral_containers(scene: &Scene<'_>, regular: &[&str], path: &Path<'_>, errors: &mut Errors) {
-    let mut others: Vec<&str> = regular.to_vec();
+fn ephemeral_containers(scene: &Scene<'_>, regular: &HashSet<&str>, path: &Path<'_>, errors: &mut Errors) {
+    let mut others: HashSet<&str> = regular.clone();
     others.extend(list(scene.spec, "initContainers").iter().map(|container| text(container, "name")));
     let mut names = others.clone();
     for (index, container) in list(scene.spec, "ephemeralContainers").iter().enumerate() {
@@ -117,13 +115,11 @@ fn ephemeral_containers(scene: &Scene<'_>, regular: &[&str], path: &Path<'_>, er
         one(scene, container, &here, errors);
         padded_image(container, &here, errors);
         let name = text(container, "name");
-        if names.contains(&name) {
+        if !names.insert(name) {
             errors.push(Error::duplicate(here.child("name"), name));
-        } else {
-            names.push(name);
         }
         let target = text(container, "targetContainerName");
-        if !target.is_empty() && !others.contains(&target) {
+        if !target.is_empty() && !others.contains(target) {
             errors.push(Error::not_found(here.child("targetContainerName"), target));
         }
         const DETAIL: &str = "cannot be set for an Ephemeral Container";
@@ -177,7 +173,7 @@ fn one(scene: &Scene<'_>, container: &Value, path: &Path<'_>, errors: &mut Error
 }
 
 fn ports(container: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let mut names: Vec<&str> = Vec::new();
+    let mut names: HashSet<&str> = HashSet::new();
     for (index, port) in list(container, "ports").iter().enumerate() {
         let path = path.item("ports", index);
         let name = text(port, "name");
@@ -185,10 +181,8 @@ fn ports(container: &Value, path: &Path<'_>, errors: &mut Errors) {
             let wrong = format::port_name(name);
             if !wrong.is_empty() {
                 format::invalid_each(&path.child("name"), name, wrong, errors);
-            } else if names.contains(&name) {
+            } else if !names.insert(name) {
                 errors.push(Error::duplicate(path.child("name"), name));
-            } else {
-                names.push(name);
             }
         }
         match int(port, "containerPort").unwrap_or(0) {
@@ -208,7 +202,7 @@ pub(crate) fn port_number(number: i64, path: &Path<'_>, errors: &mut Errors) {
 }
 
 fn host_ports(containers: &[Value], path: &Path<'_>, errors: &mut Errors) {
-    let mut taken: Vec<String> = Vec::new();
+    let mut taken: HashSet<String> = HashSet::new();
     for (index, container) in containers.iter().enumerate() {
         let path = path.index(index);
         for (index, port) in list(container, "ports").iter().enumerate() {
@@ -217,7 +211,7 @@ fn host_ports(containers: &[Value], path: &Path<'_>, errors: &mut Errors) {
             if taken.contains(&key) {
                 errors.push(Error::duplicate(path.item("ports", index).child("hostPort"), key));
             } else {
-                taken.push(key);
+                taken.insert(key);
             }
         }
     }
@@ -231,27 +225,27 @@ fn places<'a>(container: &'a Value, list_field: &str, path_field: &str) -> BTree
 fn mounts(scene: &Scene<'_>, container: &Value, path: &Path<'_>, errors: &mut Errors) {
     let list_path = path.child("volumeMounts");
     let devices = places(container, "volumeDevices", "devicePath");
-    let mut points: Vec<&str> = Vec::new();
+    let device_paths: HashSet<&str> = devices.values().copied().collect();
+    let mut points: HashSet<&str> = HashSet::new();
     for (index, mount) in list(container, "volumeMounts").iter().enumerate() {
         let path = list_path.index(index);
         let (name, point) = (text(mount, "name"), text(mount, "mountPath"));
         if name.is_empty() {
             errors.push(Error::required(path.child("name"), ""));
         }
-        if !scene.volumes.iter().any(|(volume, _)| *volume == name) {
+        if !scene.volumes.contains_key(name) {
             errors.push(Error::not_found(path.child("name"), name));
         }
         if point.is_empty() {
             errors.push(Error::required(path.child("mountPath"), ""));
         }
-        if points.contains(&point) {
+        if !points.insert(point) {
             errors.push(Error::invalid(path.child("mountPath"), point, "must be unique"));
         }
-        points.push(point);
         if devices.contains_key(name) {
             errors.push(Error::invalid(path.child("name"), name, "must not already exist in volumeDevices"));
         }
-        if devices.values().any(|place| *place == point) {
+        if device_paths.contains(point) {
             let detail = "must not already exist as a path in volumeDevices";
             errors.push(Error::invalid(path.child("mountPath"), point, detail));
         }
@@ -301,20 +295,21 @@ fn propagation(mount: &Value, container: &Value, path: &Path<'_>, errors: &mut E
 
 fn devices(scene: &Scene<'_>, container: &Value, path: &Path<'_>, errors: &mut Errors) {
     let mounts = places(container, "volumeMounts", "mountPath");
-    let (mut names, mut paths): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    let mount_paths: HashSet<&str> = mounts.values().copied().collect();
+    let (mut names, mut paths): (HashSet<&str>, HashSet<&str>) = (HashSet::new(), HashSet::new());
     for (index, device) in list(container, "volumeDevices").iter().enumerate() {
         let (name, place) = (text(device, "name"), text(device, "devicePath"));
         let path = path.item("volumeDevices", index);
-        let volume = scene.volumes.iter().find(|(volume, _)| *volume == name);
+        let volume = scene.volumes.get(name);
         if name.is_empty() {
             errors.push(Error::required(path.child("name"), ""));
         }
-        if names.contains(&name) {
+        if names.contains(name) {
             errors.push(Error::invalid(path.child("name"), name, "must be unique"));
         }
         match volume {
             None => errors.push(Error::not_found(path.child("name"), name)),
-            Some((_, volume)) => {
+            Some(volume) => {
                 if set(volume, "persistentVolumeClaim").is_none() && set(volume, "ephemeral").is_none() {
                     let detail = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
                     errors.push(Error::invalid(path.child("name"), name, detail));
@@ -324,36 +319,35 @@ fn devices(scene: &Scene<'_>, container: &Value, path: &Path<'_>, errors: &mut E
         if place.is_empty() {
             errors.push(Error::required(path.child("devicePath"), ""));
         }
-        if paths.contains(&place) {
+        if paths.contains(place) {
             errors.push(Error::invalid(path.child("devicePath"), place, "must be unique"));
         }
         if place.split('/').any(|step| step == "..") {
             errors.push(Error::invalid(path.child("devicePath"), place, "can not contain backsteps ('..')"));
         } else {
-            paths.push(place);
+            paths.insert(place);
         }
         if mounts.contains_key(name) {
             errors.push(Error::invalid(path.child("name"), name, "must not already exist in volumeMounts"));
         }
-        if mounts.values().any(|point| *point == place) {
+        if mount_paths.contains(place) {
             let detail = "must not already exist as a path in volumeMounts";
             errors.push(Error::invalid(path.child("devicePath"), place, detail));
         }
         if !name.is_empty() {
-            names.push(name);
+            names.insert(name);
         }
     }
 }
 
 fn resize_policy(container: &Value, spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     let path = path.child("resizePolicy");
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: HashSet<&str> = HashSet::new();
     for (index, policy) in list(container, "resizePolicy").iter().enumerate() {
         let (resource, restart) = (text(policy, "resourceName"), text(policy, "restartPolicy"));
-        if seen.contains(&resource) {
+        if !seen.insert(resource) {
             errors.push(Error::duplicate(path.index(index), resource));
         }
-        seen.push(resource);
         for (value, allowed) in [(resource, ["cpu", "memory"]), (restart, ["NotRequired", "RestartContainer"])] {
             if value.is_empty() {
                 errors.push(Error::required(path, ""));
@@ -407,13 +401,15 @@ fn restart_rules(container: &Value, path: &Path<'_>, errors: &mut Errors) {
 
 /// `fileKeyRef` must name an emptyDir volume of the pod.
 pub(super) fn file_references(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let volumes: HashMap<&str, &Value> =
+        list(spec, "volumes").iter().map(|volume| (text(volume, "name"), volume)).collect();
     each(spec, path, &mut |container, path| {
         for (index, variable) in list(container, "env").iter().enumerate() {
             let Some(reference) = set(at(variable, "valueFrom"), "fileKeyRef") else { continue };
             let name = text(reference, "volumeName");
             let env = path.item("env", index);
             let here = env.child("valueFrom.fileKeyRef.volumeName");
-            match list(spec, "volumes").iter().find(|volume| text(volume, "name") == name) {
+            match volumes.get(name) {
                 None => errors.push(Error::not_found(here, name)),
                 Some(volume) if set(volume, "emptyDir").is_none() => {
                     errors.push(Error::invalid(here, name, "referenced volume must be of type emptyDir"));

@@ -222,9 +222,14 @@ pub(super) fn aggregate(spec: &Value, field: &str) -> Amounts {
         if text(container, "restartPolicy") == "Always" {
             add(&mut running, &own);
             add(&mut sidecars, &own);
-            own = sidecars.clone();
-        } else {
-            add(&mut own, &sidecars);
+            continue;
+        }
+        // Beside what it asks for itself, only the sidecars before it run; what they have it does not ask for is part of
+        // `running` anyway.
+        for (name, amount) in &mut own {
+            if let Some(sum) = sidecars.get(name).and_then(|beside| amount.plus(beside)) {
+                *amount = sum;
+            }
         }
         raise(&mut peak, &own);
     }

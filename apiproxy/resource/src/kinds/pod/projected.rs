@@ -1,5 +1,7 @@
 //! Validation of projected volumes and of files made from a pod's own fields.
 
+use std::collections::HashSet;
+
 use schema::field::Error;
 use serde_json::Value;
 
@@ -14,7 +16,7 @@ const FILE_FIELDS: [&str; 5] =
 /// A projected source.
 pub(super) fn validate(source: &Value, path: &Path<'_>, errors: &mut Errors) {
     mode(source, "defaultMode", path, errors);
-    let mut taken: Vec<String> = Vec::new();
+    let mut taken: HashSet<String> = HashSet::new();
     for (index, one) in list(source, "sources").iter().enumerate() {
         let here = path.item("sources", index);
         let mut kinds = 0;
@@ -42,15 +44,13 @@ pub(super) fn validate(source: &Value, path: &Path<'_>, errors: &mut Errors) {
 struct Scene<'a> {
     root: &'a Path<'a>,
     path: &'a Path<'a>,
-    taken: &'a mut Vec<String>,
+    taken: &'a mut HashSet<String>,
 }
 
 impl Scene<'_> {
     fn take(&mut self, path: &str, shown: &str, errors: &mut Errors) {
-        if self.taken.iter().any(|other| other == path) {
+        if !self.taken.insert(path.to_owned()) {
             errors.push(Error::invalid(self.root, shown, "conflicting duplicate paths"));
-        } else {
-            self.taken.push(path.to_owned());
         }
     }
 }

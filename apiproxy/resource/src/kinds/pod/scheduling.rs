@@ -1,5 +1,7 @@
 //! Validation of what steers scheduling: affinity, tolerations, topology spread.
 
+use std::collections::HashMap;
+
 use schema::field::Error;
 use serde_json::Value;
 
@@ -162,6 +164,11 @@ fn label_keys(term: &Value, path: &Path<'_>, errors: &mut Errors) {
 
 /// `spec.topologySpreadConstraints`.
 pub(super) fn topology_spread(constraints: &[Value], path: &Path<'_>, errors: &mut Errors) {
+    let pair = |constraint: &'_ Value| -> (String, String) {
+        (text(constraint, "topologyKey").to_owned(), text(constraint, "whenUnsatisfiable").to_owned())
+    };
+    let last: HashMap<(String, String), usize> =
+        constraints.iter().enumerate().map(|(index, constraint)| (pair(constraint), index)).collect();
     for (index, constraint) in constraints.iter().enumerate() {
         let path = path.item("topologySpreadConstraints", index);
         let positive = |field: &str, value: i64, errors: &mut Errors| {
@@ -178,8 +185,7 @@ pub(super) fn topology_spread(constraints: &[Value], path: &Path<'_>, errors: &m
             let allowed = ["DoNotSchedule", "ScheduleAnyway"];
             errors.push(Error::not_supported(path.child("whenUnsatisfiable"), action, &allowed));
         }
-        let again = |other: &Value| text(other, "topologyKey") == key && text(other, "whenUnsatisfiable") == action;
-        if constraints.get(index + 1..).unwrap_or_default().iter().any(again) {
+        if last.get(&pair(constraint)).is_some_and(|last| *last > index) {
             let pair = format!("{{{key}, {action}}}");
             errors.push(Error::duplicate(path.child("{topologyKey, whenUnsatisfiable}"), pair));
         }

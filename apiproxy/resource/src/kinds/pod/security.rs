@@ -1,5 +1,7 @@
 //! Validation of security contexts.
 
+use std::collections::HashSet;
+
 use schema::field::Error;
 use serde_json::Value;
 
@@ -47,7 +49,7 @@ pub(super) fn pod(context: &Value, spec: &Value, path: &Path<'_>, errors: &mut E
 
 fn sysctls(context: &Value, spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     const RE: &str = r"^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
-    let mut names: Vec<&str> = Vec::new();
+    let mut names: HashSet<&str> = HashSet::new();
     for (index, sysctl) in list(context, "sysctls").iter().enumerate() {
         let path = path.item("sysctls", index);
         let path = path.child("name");
@@ -57,7 +59,7 @@ fn sysctls(context: &Value, spec: &Value, path: &Path<'_>, errors: &mut Errors) 
         } else if !sysctl_name(name) {
             let detail = format!("must have at most 253 characters and match regex {RE}");
             errors.push(Error::invalid(path, name, detail));
-        } else if names.contains(&name) {
+        } else if names.contains(name) {
             errors.push(Error::duplicate(path, name));
         }
         let dotted = name.replace('/', ".");
@@ -68,7 +70,7 @@ fn sysctls(context: &Value, spec: &Value, path: &Path<'_>, errors: &mut Errors) 
         } else if flag(spec, "hostIPC") && ipc {
             errors.push(Error::invalid(path, name, "may not be specified when 'hostIPC' is true"));
         }
-        names.push(name);
+        names.insert(name);
     }
 }
 

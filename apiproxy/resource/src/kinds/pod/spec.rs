@@ -1,5 +1,7 @@
 //! Validation of pod specs and templates (`ValidatePodSpec`, `ValidatePodTemplateSpec`).
 
+use std::collections::{BTreeSet, HashSet};
+
 use schema::field::Error;
 use serde_json::Value;
 
@@ -102,8 +104,8 @@ fn names(spec: &Value, fields: &[&str], path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
-fn resource_claims<'a>(spec: &'a Value, place: Place<'_>, path: &Path<'_>, errors: &mut Errors) -> Vec<&'a str> {
-    let mut names: Vec<&str> = Vec::new();
+fn resource_claims<'a>(spec: &'a Value, place: Place<'_>, path: &Path<'_>, errors: &mut Errors) -> BTreeSet<&'a str> {
+    let mut names: BTreeSet<&str> = BTreeSet::new();
     for (index, claim) in list(spec, "resourceClaims").iter().enumerate() {
         let path = path.item("resourceClaims", index);
         if matches!(place, Place::Pod(meta) if meta.pointer("/annotations/kubernetes.io~1config.mirror").is_some()) {
@@ -113,11 +115,11 @@ fn resource_claims<'a>(spec: &'a Value, place: Place<'_>, path: &Path<'_>, error
         let name = text(claim, "name");
         if name.is_empty() {
             errors.push(Error::required(path.child("name"), ""));
-        } else if names.contains(&name) {
+        } else if names.contains(name) {
             errors.push(Error::duplicate(path.child("name"), name));
         } else {
             format::invalid_each(&path.child("name"), name, format::dns_label(name), errors);
-            names.push(name);
+            names.insert(name);
         }
         let (direct, templated) = (opt_text(claim, "resourceClaimName"), opt_text(claim, "resourceClaimTemplateName"));
         let detail = match (direct, templated) {
@@ -196,15 +198,14 @@ fn dns(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
 }
 
 fn scheduling_gates(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for (index, gate) in list(spec, "schedulingGates").iter().enumerate() {
         let name = text(gate, "name");
         let path = path.item("schedulingGates", index);
         format::invalid_each(&path, name, format::qualified_name(name), errors);
-        if seen.contains(&name) {
+        if !seen.insert(name) {
             errors.push(Error::duplicate(path, name));
         }
-        seen.push(name);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Validation of changes to pods (`ValidatePodUpdate`, `ValidatePodStatusUpdate` and the pod's subresources).
 
+use std::collections::{HashMap, HashSet};
+
 use schema::field::Error;
 use serde_json::Value;
 
@@ -77,13 +79,14 @@ fn deadline(spec: &Value, before: &Value, errors: &mut Errors) -> bool {
 fn tolerations(spec: &Value, before: &Value, errors: &mut Errors) {
     let path = SPEC.child("tolerations");
     let new = list(spec, "tolerations");
+    let timeless = |one: &Value| {
+        let mut one = one.clone();
+        crate::json::drop_field(&mut one, "tolerationSeconds");
+        one.to_string()
+    };
+    let kept: HashSet<String> = new.iter().map(timeless).collect();
     for old in list(before, "tolerations") {
-        let kept = |one: &Value| {
-            let mut old = old.clone();
-            take_over(&mut old, one, "tolerationSeconds");
-            same(&old, one)
-        };
-        if !new.iter().any(kept) {
+        if !kept.contains(&timeless(old)) {
             let detail = "existing toleration can not be modified except its tolerationSeconds";
             errors.push(Error::forbidden(path, detail));
             return;
@@ -93,10 +96,10 @@ fn tolerations(spec: &Value, before: &Value, errors: &mut Errors) {
 }
 
 fn gates(spec: &Value, before: &Value, errors: &mut Errors) {
-    let known: Vec<&str> = list(before, "schedulingGates").iter().map(|gate| text(gate, "name")).collect();
+    let known: HashSet<&str> = list(before, "schedulingGates").iter().map(|gate| text(gate, "name")).collect();
     for (index, gate) in list(spec, "schedulingGates").iter().enumerate() {
         let name = text(gate, "name");
-        if !known.contains(&name) {
+        if !known.contains(name) {
             let detail = format!("only deletion is allowed, but found new scheduling gate '{name}'");
             errors.push(Error::forbidden(SPEC.item("schedulingGates", index).child("name"), detail));
         }
@@ -126,12 +129,11 @@ fn without_mutable(spec: &Value, before: &Value, errors: &mut Errors) -> Value {
 
 /// A pod that is held back may still be steered more narrowly.
 fn gated(spec: &Value, before: &Value, munged: &mut Value, errors: &mut Errors) {
-    let (new, old) = (at(spec, "nodeSelector"), at(before, "nodeSelector"));
+    let new = at(spec, "nodeSelector");
     if entries(before, "nodeSelector").any(|(key, value)| new.get(key) != Some(value)) {
         let detail = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
         errors.push(Error::invalid(SPEC.child("nodeSelector"), new.clone(), detail));
     }
-    let _ = old;
     take_over(munged, before, "nodeSelector");
     let affinity = |spec: &Value| at(at(spec, "affinity"), "nodeAffinity").clone();
     let (new, old) = (affinity(spec), affinity(before));
@@ -199,10 +201,16 @@ fn transitions(kind: &str, status: &Value, before: &Value, spec: &Value, errors:
     let ephemeral = kind == "ephemeralContainerStatuses";
     let policy = text(spec, "restartPolicy");
     let containers = if kind == "initContainerStatuses" { "initContainers" } else { "containers" };
+    let by_name: HashMap<&str, &Value> = list(spec, containers).iter().map(|c| (text(c, "name"), c)).collect();
+    let running: HashSet<&str> = list(status, kind)
+        .iter()
+        .filter(|new| set(at(new, "state"), "terminated").is_none())
+        .map(|new| text(new, "name"))
+        .collect();
     for (index, old) in list(before, kind).iter().enumerate() {
         let Some(ended) = set(at(old, "state"), "terminated") else { continue };
         let name = text(old, "name");
-        let container = list(spec, containers).iter().find(|container| text(container, "name") == name);
+        let container = by_name.get(name).copied();
         let own = container.map_or("", |container| text(container, "restartPolicy"));
         let rules = container.is_some_and(|container| size(container, "restartPolicyRules") > 0);
         let failed = int(ended, "exitCode").unwrap_or(0) != 0;
@@ -213,8 +221,7 @@ fn transitions(kind: &str, status: &Value, before: &Value, spec: &Value, errors:
             (false, "OnFailure") => failed,
             (false, _) => false,
         };
-        let runs = |new: &Value| text(new, "name") == name && set(at(new, "state"), "terminated").is_none();
-        if !again && list(status, kind).iter().any(runs) {
+        if !again && running.contains(name) {
             let detail = "may not be transitioned to non-terminated state";
             let place = Path::root("status");
             errors.push(Error::forbidden(place.item(kind, index).child("state"), detail));
@@ -245,10 +252,11 @@ fn addresses(status: &Value, errors: &mut Errors) {
 pub(crate) fn ephemeral(new: &Value, old: &Value, errors: &mut Errors) {
     whole(new, errors);
     let path = SPEC.child("ephemeralContainers");
-    let now = list(at(new, "spec"), "ephemeralContainers");
+    let now: HashMap<&str, &Value> =
+        list(at(new, "spec"), "ephemeralContainers").iter().map(|one| (text(one, "name"), one)).collect();
     for before in list(at(old, "spec"), "ephemeralContainers") {
         let name = text(before, "name");
-        match now.iter().find(|container| text(container, "name") == name) {
+        match now.get(name).copied() {
             None => {
                 let detail = format!("existing ephemeral containers \"{name}\" may not be removed\n");
                 errors.push(Error::forbidden(path, detail));

@@ -1,5 +1,7 @@
 //! Validation of a pod's volumes (`ValidateVolumes`).
 
+use std::collections::{HashMap, HashSet};
+
 use schema::field::Error;
 use serde_json::Value;
 
@@ -9,8 +11,8 @@ use crate::json::{at, entries, int, list, opt_text, set, size, text};
 use crate::{Errors, Path, format};
 use schema::quantity::Quantity;
 
-/// Volumes that containers can mount: name and volume, of those without errors.
-pub(crate) type Volumes<'a> = Vec<(&'a str, &'a Value)>;
+/// Volumes that containers can mount, by name: those without errors.
+pub(crate) type Volumes<'a> = HashMap<&'a str, &'a Value>;
 
 /// Sources in the order upstream looks at them.
 const SOURCES: [&str; 30] = [
@@ -49,11 +51,16 @@ const SOURCES: [&str; 30] = [
 /// Checks all volumes of a pod spec.
 pub(crate) fn validate<'a>(spec: &'a Value, place: Place<'_>, path: &Path<'_>, errors: &mut Errors) -> Volumes<'a> {
     let volumes = list(spec, "volumes");
-    let mut good: Volumes<'a> = Vec::new();
+    let mut good: Volumes<'a> = HashMap::new();
     let pod = match place {
         Place::Pod(meta) => text(meta, "name"),
         Place::Template => "",
     };
+    let made: HashSet<String> = volumes
+        .iter()
+        .filter(|volume| set(volume, "ephemeral").is_some())
+        .map(|volume| format!("{pod}-{}", text(volume, "name")))
+        .collect();
     for (index, volume) in volumes.iter().enumerate() {
         let path = path.item("volumes", index);
         let before = errors.len();
@@ -63,16 +70,14 @@ pub(crate) fn validate<'a>(spec: &'a Value, place: Place<'_>, path: &Path<'_>, e
             "" => errors.push(Error::required(path.child("name"), "")),
             name => format::invalid_each(&path.child("name"), name, format::dns_label(name), errors),
         }
-        if good.iter().any(|(other, _)| *other == name) {
+        if good.contains_key(name) {
             errors.push(Error::duplicate(path.child("name"), name));
         }
         if errors.len() == before {
-            good.push((name, volume));
+            good.insert(name, volume);
         }
         let claim = text(at(volume, "persistentVolumeClaim"), "claimName");
-        let made =
-            |other: &Value| set(other, "ephemeral").is_some() && claim == format!("{pod}-{}", text(other, "name"));
-        if !pod.is_empty() && !claim.is_empty() && volumes.iter().any(made) {
+        if !pod.is_empty() && made.contains(claim) {
             let detail = "must not reference a PVC that gets created for an ephemeral volume";
             errors.push(Error::invalid(path.child("persistentVolumeClaim.claimName"), claim, detail));
         }

@@ -1,5 +1,7 @@
 //! Warnings about pods and templates (`pkg/api/pod/warnings.go`): what works but is deprecated or surely not meant.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::containers::each;
@@ -80,11 +82,10 @@ fn about(meta: &Value, spec: &Value, path: &Path<'_>, meta_path: &Path<'_>, warn
         }
     }
     each(spec, path, &mut |container, here| {
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen: HashSet<&str> = HashSet::new();
         for (index, variable) in list(container, "env").iter().enumerate() {
             let name = text(variable, "name");
-            if !seen.contains(&name) {
-                seen.push(name);
+            if seen.insert(name) {
                 continue;
             }
             // Referring to the earlier value of the same variable is a use, not a mistake.

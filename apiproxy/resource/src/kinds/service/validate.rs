@@ -1,5 +1,6 @@
 //! Validation of Services (`validateService`).
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use schema::field::Error;
@@ -75,7 +76,7 @@ fn external_name(spec: &Value, errors: &mut Errors) {
 
 fn ports(spec: &Value, errors: &mut Errors) {
     let ports = list(spec, "ports");
-    let mut names: Vec<&str> = Vec::new();
+    let mut names: HashSet<&str> = HashSet::new();
     for (index, port) in ports.iter().enumerate() {
         let path = SPEC.item("ports", index);
         let name = text(port, "name");
@@ -85,10 +86,8 @@ fn ports(spec: &Value, errors: &mut Errors) {
             }
         } else {
             format::invalid_each(&path.child("name"), name, format::dns_label(name), errors);
-            if names.contains(&name) {
+            if !names.insert(name) {
                 errors.push(Error::duplicate(path.child("name"), name));
-            } else {
-                names.push(name);
             }
         }
         port_number(int(port, "port").unwrap_or(0), &path.child("port"), errors);
@@ -143,12 +142,13 @@ fn cluster_ips(spec: &Value, errors: &mut Errors) {
         _ => (),
     }
     let families = texts(spec, "ipFamilies");
+    let mut known: HashSet<&str> = HashSet::new();
     for (index, family) in families.iter().enumerate() {
         let path = SPEC.item("ipFamilies", index);
         if !matches!(*family, "IPv4" | "IPv6") {
             errors.push(Error::not_supported(path, *family, &["IPv4", "IPv6"]));
         }
-        if families.get(..index).unwrap_or_default().contains(family) {
+        if !known.insert(family) {
             errors.push(Error::duplicate(path, *family));
         }
     }
@@ -233,8 +233,8 @@ const PORT: [Field; 6] = [
 
 fn node_ports(spec: &Value, errors: &mut Errors) {
     let ports = list(spec, "ports");
-    let mut taken: Vec<(&str, i64)> = Vec::new();
-    let mut seen: Vec<(&str, i64)> = Vec::new();
+    let mut taken: HashSet<(&str, i64)> = HashSet::new();
+    let mut seen: HashSet<(&str, i64)> = HashSet::new();
     let node_port = |port: &Value| int(port, "nodePort").filter(|number| *number != 0);
     if text(spec, "type") == "ClusterIP" {
         for (index, _) in ports.iter().enumerate().filter(|(_, port)| node_port(port).is_some()) {
@@ -245,20 +245,18 @@ fn node_ports(spec: &Value, errors: &mut Errors) {
     for (index, port) in ports.iter().enumerate() {
         let Some(number) = node_port(port) else { continue };
         let key = (text(port, "protocol"), number);
-        if taken.contains(&key) {
+        if !taken.insert(key) {
             errors.push(Error::duplicate(SPEC.item("ports", index).child("nodePort"), number));
         }
-        taken.push(key);
     }
     for (index, port) in ports.iter().enumerate() {
         let key = (text(port, "protocol"), int(port, "port").unwrap_or(0));
-        if seen.contains(&key) {
+        if !seen.insert(key) {
             // Upstream shows the key it compares: a port with nothing else in it.
             let shown = json!({"name": "", "protocol": key.0, "port": key.1, "targetPort": 0, "nodePort": 0});
             let text = go::shown(&shown, &PORT);
             errors.push(Error::duplicate(SPEC.item("ports", index), shown).showing(text));
         }
-        seen.push(key);
     }
 }
 
