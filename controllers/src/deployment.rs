@@ -170,33 +170,42 @@ impl Step<'_> {
                 _ => {}
             }
         }
-        let mut version = self.raw.resource_version().to_owned();
-        if let Some(revision) = plan.revision {
-            version = self.revise(&revision, version).await?;
+        let revision = plan.revision.filter(|revision| self.revision() != *revision);
+        if plan.status == *held && revision.is_none() {
+            return Ok(());
         }
-        if plan.status != *held {
-            self.report(&plan.status, &version).await?;
+        let written = self.report(&plan.status, revision.as_deref()).await?;
+        if let Some(revision) = revision
+            && written["metadata"]["annotations"][annotations::REVISION] != revision.as_str()
+        {
+            self.revise(&revision, &written).await?;
         }
         Ok(())
     }
 
-    async fn report(&self, status: &Status, version: &str) -> Result<(), kube::Error> {
-        let patch = view::status_patch(self.raw.uid(), version, status);
-        let objects = &self.controller.context.objects;
-        objects.merge(&kinds::deployments(), self.key(), Part::Status, &patch).await.map(|_| ())
+    /// The revision the Deployment says it is at.
+    fn revision(&self) -> String {
+        let held = self.raw.value();
+        held["metadata"]["annotations"][annotations::REVISION].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Writes the Deployment's revision, if it is another; returns the version of the Deployment then.
-    async fn revise(&self, revision: &str, version: String) -> Result<String, kube::Error> {
-        let held = self.raw.value();
-        if held["metadata"]["annotations"][annotations::REVISION] == revision {
-            return Ok(version);
+    /// Writes the status and with it, as upstream does, the revision: written to the Deployment itself it would count
+    /// as a new generation.
+    async fn report(&self, status: &Status, revision: Option<&str>) -> Result<Value, kube::Error> {
+        let mut patch = view::status_patch(self.raw.uid(), self.raw.resource_version(), status);
+        if let Some(revision) = revision {
+            patch["metadata"]["annotations"][annotations::REVISION] = json!(revision);
         }
-        let patch = json!({"metadata": {"uid": self.raw.uid(), "resourceVersion": version,
+        let objects = &self.controller.context.objects;
+        objects.merge(&kinds::deployments(), self.key(), Part::Status, &patch).await
+    }
+
+    /// Writes the revision to an API whose status takes no annotations.
+    async fn revise(&self, revision: &str, written: &Value) -> Result<(), kube::Error> {
+        let patch = json!({"metadata": {"uid": self.raw.uid(), "resourceVersion": written["metadata"]["resourceVersion"],
             "annotations": {annotations::REVISION: revision}}});
         let objects = &self.controller.context.objects;
-        let written = objects.merge(&kinds::deployments(), self.key(), Part::Object, &patch).await?;
-        Ok(written["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned())
+        objects.merge(&kinds::deployments(), self.key(), Part::Object, &patch).await.map(|_| ())
     }
 
     async fn write(&self, name: &str, write: &Write) -> Result<(), Error> {
@@ -244,7 +253,7 @@ impl Step<'_> {
             }
             let collisions = held.collision_count.unwrap_or_default().saturating_add(1);
             let status = Status { collision_count: Some(collisions), ..held.clone() };
-            self.report(&status, self.raw.resource_version()).await?;
+            self.report(&status, None).await?;
             return Err(Error::Stale(format!("ReplicaSet {name} belongs to another template")));
         }
         if !client::is_namespace_terminating(&error) {
@@ -262,7 +271,7 @@ impl Step<'_> {
             }
             if status != *held {
                 // The creation's error matters more than this one's.
-                let _ = self.report(&status, self.raw.resource_version()).await;
+                let _ = self.report(&status, None).await;
             }
             self.event(Level::Warning, "ReplicaSetCreateError", message);
         }

@@ -35,7 +35,15 @@ pub enum Which {
 
 impl Which {
     /// Every controller there is.
-    pub const ALL: [Which; 4] = [Self::ServiceAccount, Self::RootCa, Self::ReplicaSet, Self::ReplicationController];
+    pub const ALL: [Which; 7] = [
+        Self::ServiceAccount,
+        Self::RootCa,
+        Self::Deployment,
+        Self::ReplicaSet,
+        Self::ReplicationController,
+        Self::Endpoints,
+        Self::EndpointSlice,
+    ];
 }
 
 /// What to run, and against what.
@@ -166,4 +174,25 @@ fn prune_namespace(namespace: &mut Value) {
     let phase = namespace["status"]["phase"].take();
     prune_to_identity(namespace);
     namespace["status"] = serde_json::json!({ "phase": phase });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_all() {
+        // A new variant does not compile here until it has a place.
+        let place = |which: Which| match which {
+            Which::ServiceAccount => 0,
+            Which::RootCa => 1,
+            Which::Deployment => 2,
+            Which::ReplicaSet => 3,
+            Which::ReplicationController => 4,
+            Which::Endpoints => 5,
+            Which::EndpointSlice => 6,
+        };
+        let places: Vec<i32> = Which::ALL.into_iter().map(place).collect();
+        assert_eq!(places, [0, 1, 2, 3, 4, 5, 6]);
+    }
 }
