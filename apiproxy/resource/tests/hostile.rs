@@ -77,7 +77,7 @@ proptest! {
     }
 }
 
-/// Ten thousand of entries in every list of a pod: quadratic work would take minutes here.
+/// Tens of thousands of entries in every list of a pod: quadratic work would take minutes here.
 #[test]
 fn long_lists_take_linear_work() {
     let many = |make: &dyn Fn(usize) -> Value| (0..30_000).map(make).collect::<Vec<_>>();
