@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use controllers::client;
 use controllers::events::Recorder;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,7 @@ const INSTALL_RETRY: Duration = Duration::from_secs(2);
 /// Runs tenant lifecycle and host sync until `shutdown`. A host or fleet that is away is waited for, never an error.
 pub async fn run(config: Config, shutdown: CancellationToken) {
     while let Err(error) = install::install(&config).await {
-        tracing::warn!(%error, "host not ready, will try again");
+        tracing::warn!(message = client::message(&error), "host not ready, will try again");
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(INSTALL_RETRY) => {}

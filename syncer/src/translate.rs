@@ -54,9 +54,9 @@ pub struct Identity<'a> {
 
 /// There is no honest translation. Shown to the tenant, so it has virtual names only.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {reason}")]
+#[error("{field}{}{reason}", if field.is_empty() { "" } else { ": " })]
 pub struct Refused {
-    /// Path of the field, such as `spec.volumes[0].nfs`.
+    /// Path of the field, such as `spec.volumes[0].nfs`; empty when the object as a whole is refused.
     pub field: String,
     /// Why, for the tenant.
     pub reason: String,

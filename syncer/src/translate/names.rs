@@ -54,6 +54,6 @@ impl Names {
 
     /// A refusal by the host, in virtual names. What the host says about fields stays as it is.
     pub fn refusal(&self, message: &str) -> Refused {
-        Refused { field: "host".to_owned(), reason: self.to_virtual(message) }
+        Refused { field: String::new(), reason: self.to_virtual(message) }
     }
 }
