@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::side::Key;
 
 /// How long a write may take to come back through the watch before we stop waiting for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Versions of host objects after our last write.
 #[derive(Default)]
@@ -27,29 +27,22 @@ impl Expected {
         }
     }
 
-    /// The watch has shown this version, or that the object is gone.
-    pub(crate) fn saw(&self, key: &Key, version: Option<&str>) {
-        let mut written = self.written();
-        let caught_up = match version {
-            None => true,
-            Some(version) => written.get(key).is_some_and(|(wanted, _)| version.parse().unwrap_or(0) >= *wanted),
-        };
-        if caught_up {
-            written.remove(key);
-        }
+    /// The watch has shown that the object is gone.
+    pub(crate) fn saw_gone(&self, key: &Key) {
+        self.written().remove(key);
     }
 
-    /// Whether the watch still has to show our last write of this object.
-    pub(crate) fn is_behind(&self, key: &Key, now: Instant) -> bool {
+    /// Whether the watch still has to show our last write of this object. `shown` is the version it shows now: the event
+    /// of a write may well come before its answer.
+    pub(crate) fn is_behind(&self, key: &Key, shown: Option<&str>, now: Instant) -> bool {
         let mut written = self.written();
-        match written.get(key) {
-            None => false,
-            Some((_, at)) if now.duration_since(*at) < PATIENCE => true,
-            Some(_) => {
-                written.remove(key);
-                false
-            }
+        let Some((wanted, at)) = written.get(key) else { return false };
+        let has_come = shown.and_then(|shown| shown.parse::<u64>().ok()).is_some_and(|shown| shown >= *wanted);
+        if !has_come && now.duration_since(*at) < PATIENCE {
+            return true;
         }
+        written.remove(key);
+        false
     }
 }
 
@@ -63,16 +56,16 @@ mod tests {
         let expected = Expected::default();
         let key = Key::new(TenantId::from_uid("t"), "ns", "a");
         let now = Instant::now();
-        assert!(!expected.is_behind(&key, now));
+        assert!(!expected.is_behind(&key, None, now));
         expected.wrote(&key, "10", now);
-        expected.saw(&key, Some("9"));
-        assert!(expected.is_behind(&key, now));
-        expected.saw(&key, Some("10"));
-        assert!(!expected.is_behind(&key, now));
+        assert!(expected.is_behind(&key, None, now));
+        assert!(expected.is_behind(&key, Some("9"), now));
+        assert!(!expected.is_behind(&key, Some("10"), now));
+        assert!(!expected.is_behind(&key, None, now), "once seen, it is forgotten");
         expected.wrote(&key, "12", now);
-        expected.saw(&key, None);
-        assert!(!expected.is_behind(&key, now));
+        expected.saw_gone(&key);
+        assert!(!expected.is_behind(&key, None, now));
         expected.wrote(&key, "14", now);
-        assert!(!expected.is_behind(&key, now + PATIENCE));
+        assert!(!expected.is_behind(&key, None, now + PATIENCE));
     }
 }

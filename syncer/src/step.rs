@@ -118,7 +118,7 @@ impl Stepper {
     /// Looks at one object and does what is to be done.
     pub(crate) async fn step(&self, kind: Born, key: &Key) -> Outcome {
         let Some(place) = self.places.get(key.tenant) else { return Outcome::Done };
-        if kind == Born::Pod && self.expected_pods.is_behind(key, Instant::now()) {
+        if kind == Born::Pod && self.is_behind(&place, key) {
             return Outcome::After(LAG_LOOK);
         }
         let (plan, own) = match self.plan(kind, &place, key).await {
@@ -138,6 +138,13 @@ impl Stepper {
             }
         }
         again.map_or(Outcome::Done, Outcome::After)
+    }
+
+    /// Whether the watch of host pods has yet to show what we wrote last.
+    fn is_behind(&self, place: &Place, key: &Key) -> bool {
+        let Host((namespace, name)) = key.host(place);
+        let shown = self.observed.pods.host.get(&namespace, &name);
+        self.expected_pods.is_behind(key, shown.as_ref().map(|raw| raw.resource_version()), Instant::now())
     }
 
     /// The plan, and the tenant's object it is about. None before both sides have been read.

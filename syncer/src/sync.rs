@@ -229,7 +229,9 @@ impl Shared {
         }
         let latest = Host(change.latest().value());
         let Some((key, _)) = Key::claimed_by(&latest) else { return };
-        self.stepper.expected_pods.saw(&key, change.new.as_ref().map(|new| new.resource_version()));
+        if change.new.is_none() {
+            self.stepper.expected_pods.saw_gone(&key);
+        }
         self.host_object(Born::Pod, change);
         if change.new.is_none() {
             let uid = twin_uid(&latest).to_owned();
