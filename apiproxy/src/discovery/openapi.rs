@@ -10,11 +10,12 @@ use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use schema::Resource;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{groups, resources};
 use crate::api::Api;
+use crate::catalog::definitions;
 use crate::request::Info;
 use crate::respond::{Answer, Error, full};
 
@@ -24,7 +25,11 @@ pub(super) fn answer(api: &Api, info: &Info, parts: &Parts) -> Result<Answer, Er
     let path = info.path.trim_end_matches('/');
     if path == "/openapi/v2" {
         let custom = all.iter().any(|resource| resource.custom.is_some());
-        let make = || Bytes::from(schema::openapi::v2(&all).to_string());
+        let make = || {
+            let mut document = schema::openapi::v2(&all);
+            describe(api, info, &all, &mut document);
+            Bytes::from(document.to_string())
+        };
         let document = if custom { make() } else { shared("v2", make) };
         return Ok(document_answer(parts, document));
     }
@@ -34,7 +39,7 @@ pub(super) fn answer(api: &Api, info: &Info, parts: &Parts) -> Result<Answer, Er
         for (group, versions) in &groups {
             for (version, members) in versions {
                 let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
-                let hash = hex(&v3(&path, members));
+                let hash = hex(&v3(api, info, &path, members));
                 paths.insert(path.clone(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}")}));
             }
         }
@@ -45,16 +50,34 @@ pub(super) fn answer(api: &Api, info: &Info, parts: &Parts) -> Result<Answer, Er
         for (version, members) in versions {
             let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
             if path == wanted {
-                return Ok(document_answer(parts, v3(&path, members)));
+                return Ok(document_answer(parts, v3(api, info, &path, members)));
             }
         }
     }
     Err(Error::NoSuchPath)
 }
 
-fn v3(path: &str, members: &[Arc<Resource>]) -> Bytes {
-    let make = || Bytes::from(schema::openapi::v3(members).to_string());
+fn v3(api: &Api, info: &Info, path: &str, members: &[Arc<Resource>]) -> Bytes {
+    let make = || {
+        let mut document = schema::openapi::v3(members);
+        describe(api, info, members, &mut document);
+        Bytes::from(document.to_string())
+    };
     if members.iter().any(|resource| resource.custom.is_some()) { make() } else { shared(path, make) }
+}
+
+/// Adds the words of custom resources, which only their definitions have.
+fn describe(api: &Api, info: &Info, members: &[Arc<Resource>], document: &mut Value) {
+    let Some(tenant) = info.tenant else { return };
+    for resource in members.iter().filter(|resource| resource.custom.is_some()) {
+        let name = format!("{}.{}", resource.plural, resource.group);
+        let Some(definition) = api.store.get(tenant, &definitions(), "", &name) else { continue };
+        let definition = definition.value();
+        let versions = definition["spec"]["versions"].as_array();
+        if let Some(version) = versions.into_iter().flatten().find(|v| v["name"] == resource.version.as_str()) {
+            schema::openapi::describe(document, resource, &version["schema"]["openAPIV3Schema"]);
+        }
+    }
 }
 
 /// A document that is the same for all tenants, made once.
