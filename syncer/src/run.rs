@@ -28,7 +28,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) {
     let (places, alerts) = (Places::default(), Alerts::default());
     let observed = Observed::start(&config.fleet, &config.host);
     let recorder = Recorder::new(config.fleet.clone(), "rowhouse");
-    let tenants = Tenants::start(config.clone(), &observed.services.host, places.clone(), alerts.clone());
+    let tenants = Tenants::start(config.clone(), &observed, places.clone(), alerts.clone());
     let sync = Sync::start(&config, observed, places, alerts, recorder.clone());
     let work = async { tokio::join!(tenants.run(), sync.run(), recorder.run()) };
     tokio::pin!(work);

@@ -31,6 +31,7 @@ use tenancy::{TenantId, labels};
 use crate::alerts::Alerts;
 use crate::config::Config;
 use crate::kinds;
+use crate::observe::Observed;
 use crate::places::Places;
 use crate::translate::applied::prune_to_print;
 use ports::Ports;
@@ -65,6 +66,8 @@ struct Shared {
     namespaces: Informer,
     /// Informers of the kinds of the footprint.
     walls: Vec<Informer>,
+    /// Our Secrets on the host; the kubeconfigs are among them.
+    secrets: Informer,
     places: Places,
     alerts: Alerts,
     ports: Ports,
@@ -78,8 +81,8 @@ pub(crate) fn ours(managed_fields: ManagedFields) -> Selector {
 }
 
 impl Tenants {
-    /// Starts watching. `services` is the host informer of Services, which the sync of services uses too.
-    pub(crate) fn start(config: Config, services: &Informer, places: Places, alerts: Alerts) -> Self {
+    /// Starts watching. The host's Services and Secrets are watched once, for the sync and for us.
+    pub(crate) fn start(config: Config, observed: &Observed, places: Places, alerts: Alerts) -> Self {
         let host = config.host.clone();
         let reduced =
             |kind: &ApiResource| Informer::start(host.clone(), kind, &ours(ManagedFields::Keep), Some(prune_to_print));
@@ -93,7 +96,7 @@ impl Tenants {
         .into_iter()
         .map(|kind| reduced(kind))
         .collect();
-        walls.push(services.clone());
+        walls.push(observed.services.host.clone());
         let all = Selector::default();
         let shared = Shared {
             fleet: Objects::new(config.fleet.clone(), labels::MANAGER),
@@ -102,6 +105,7 @@ impl Tenants {
             routes: Informer::start(config.fleet.clone(), &kinds::ROUTES, &all, Some(prune_route)),
             namespaces: reduced(&kinds::NAMESPACES),
             walls,
+            secrets: observed.secrets.host.clone(),
             places,
             alerts,
             ports: Ports::new(config.port_range.clone()),
@@ -142,6 +146,11 @@ impl Tenants {
         self.shared.queue.close();
     }
 
+    /// What tenants consist of.
+    fn informers(&self) -> impl Iterator<Item = &Informer> {
+        self.shared.walls.iter().chain([&self.shared.namespaces, &self.shared.routes, &self.shared.secrets])
+    }
+
     fn subscribe(&self) {
         let queue = self.shared.queue.clone();
         self.shared.tenants.subscribe(move |change| {
@@ -149,7 +158,7 @@ impl Tenants {
                 queue.add(Name(change.key().name.clone()));
             }
         });
-        for informer in self.shared.walls.iter().chain([&self.shared.namespaces, &self.shared.routes]) {
+        for informer in self.informers() {
             // A handler lives in the informer, so it must not hold the informer.
             let shared = Arc::downgrade(&self.shared);
             informer.subscribe(move |change| {

@@ -5,7 +5,7 @@
 //! |---|---|---|---|
 //! | 1 | `default/kubernetes` | any | nothing: the apiproxy's own |
 //! | 2 | – | –, or being deleted | nothing |
-//! | 3 | –, or another uid | younger than 30 s | wait |
+//! | 3 | –, or another uid | younger than 30 s, not yet completed by us | wait |
 //! | 4 | –, or another uid | there | delete the host service, after a live read |
 //! | 5 | being deleted | – | nothing |
 //! | 6 | there | – | create; or refuse |
@@ -21,7 +21,7 @@ use super::{Action, DeleteHost, Plan, Proof};
 use crate::json;
 use crate::pair::{Pair, Sides};
 use crate::side::{Key, twin_uid, uid};
-use crate::translate::service::{allocated, status_to_virtual, to_host};
+use crate::translate::service::{COMPLETE, allocated, status_to_virtual, to_host};
 use crate::translate::{Place, applied};
 
 /// How long a host Service may be without a virtual twin.
@@ -51,13 +51,19 @@ fn without_twin(host: &Host<Value>, now: Timestamp) -> Plan {
     }
     let made: Option<Timestamp> = json::text(&host.0, "/metadata/creationTimestamp").parse().ok();
     let age = made.and_then(|made| Duration::try_from(now.duration_since(made)).ok()).unwrap_or_default();
-    if age < YOUNG {
+    // Completed by us: its twin has been seen, so nothing is on its way.
+    if age < YOUNG && !is_complete(host) {
         // A whole second more, because creation times have no fractions.
         let after = YOUNG - age + Duration::from_secs(1);
         return vec![Action::Wait { after, until: "the tenant's service" }];
     }
     let proof = Proof::Gone(twin_uid(host).to_owned());
     vec![Action::DeleteHost(DeleteHost { uid: uid(&host.0).to_owned(), grace: None, proof })]
+}
+
+/// Whether the syncer has applied the host service, and not only the apiproxy.
+fn is_complete(host: &Host<Value>) -> bool {
+    host.0.pointer("/metadata/annotations").is_some_and(|all| all.get(COMPLETE).is_some())
 }
 
 fn both(place: &Place, key: &Key, own: &Virtual<Value>, host: &Host<Value>) -> Plan {
@@ -110,6 +116,15 @@ mod tests {
         Host(host)
     }
 
+    /// The form in which the apiproxy makes it.
+    fn made(twin_of: &str) -> Host<Value> {
+        let mut made = twin(twin_of);
+        made.0["metadata"]["annotations"].as_object_mut().unwrap().remove(COMPLETE);
+        let fields = &mut made.0["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"]["f:annotations"];
+        fields.as_object_mut().unwrap().remove(&format!("f:{COMPLETE}"));
+        made
+    }
+
     fn run(key: &Key, own: Option<Virtual<Value>>, host: Option<Host<Value>>, age: i64) -> Plan {
         let now = BORN.parse::<Timestamp>().unwrap() + jiff::SignedDuration::from_secs(age);
         plan(&place(), key, &Pair::new(&Synced::assumed(), own, host), now)
@@ -124,8 +139,9 @@ mod tests {
         assert_eq!(run(&api, Some(own()), None, 0), []);
         assert_eq!(run(&key(), None, None, 0), []);
         let wait = Action::Wait { after: Duration::from_secs(21), until: "the tenant's service" };
-        assert_eq!(run(&key(), None, Some(twin("u1")), 10), std::slice::from_ref(&wait));
-        assert_eq!(run(&key(), Some(own()), Some(twin("u2")), 10), [wait]);
+        assert_eq!(run(&key(), None, Some(made("u1")), 10), std::slice::from_ref(&wait));
+        assert_eq!(run(&key(), Some(own()), Some(made("u2")), 10), [wait]);
+        assert_eq!(run(&key(), None, Some(twin("u1")), 10), [gone("u1")]);
         assert_eq!(run(&key(), None, Some(twin("u1")), 30), [gone("u1")]);
         assert_eq!(run(&key(), Some(own()), Some(twin("u0")), 31), [gone("u0")]);
         let mut going = own();
@@ -140,11 +156,7 @@ mod tests {
 
     #[test]
     fn the_form_made_by_the_apiproxy_is_completed() {
-        // Made through: no selector yet.
-        let mut made = twin("u1");
-        made.0["spec"].as_object_mut().unwrap().remove("selector");
-        made.0["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"].as_object_mut().unwrap().remove("f:selector");
-        let plan = run(&key(), Some(own()), Some(made), 0);
+        let plan = run(&key(), Some(own()), Some(made("u1")), 0);
         let [Action::Update(Host(update))] = &plan[..] else { panic!("{plan:?}") };
         assert_eq!(update["spec"]["selector"]["app"], "web");
         let mut balanced = twin("u1");

@@ -13,6 +13,9 @@ use crate::json;
 /// Services are born in the tenant.
 pub const ORIGIN: Origin = Origin::Tenant;
 
+/// Annotation of host services the syncer has completed; those the apiproxy has just made lack it.
+pub const COMPLETE: &str = "rowhouse.dev/complete";
+
 /// `spec` of a service.
 pub static SERVICE_SPEC: Shape = Shape {
     type_name: "core.v1.ServiceSpec",
@@ -95,7 +98,8 @@ pub fn to_host(place: &Place, who: Identity<'_>, service: &Virtual<Value>) -> Re
     let spec = walk(&SERVICE_SPEC, spec, "spec", Unknown::Refuse, &mut Selector { place, who })?;
     let host_name = Host(object_name(who.namespace, who.name));
     let own = service.get("metadata").unwrap_or(&Value::Null);
-    let metadata = metadata::twin(place, who, &host_name, own);
+    let mut metadata = metadata::twin(place, who, &host_name, own);
+    metadata["annotations"][COMPLETE] = json!("true");
     Ok(Host(json!({ "apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec })))
 }
 

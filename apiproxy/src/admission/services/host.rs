@@ -1,5 +1,5 @@
-//! Allocation by the host: the twin of a Service is applied there without a selector; what the host filled in is
-//! copied back.
+//! Allocation by the host: the twin of a Service is applied there as far as allocation depends on it; what the host
+//! filled in is copied back. The syncer completes the twin.
 
 use http::{Method, Request};
 use serde_json::{Map, Value, json};
@@ -52,7 +52,10 @@ impl HostServices {
     }
 }
 
-/// The twin: identity, type and ports. Never a selector (only the syncer translates those), never external addresses.
+/// The twin: identity, type, ports and selector; never external addresses.
+///
+/// The selector is that of the complete twin: without one the host gives a headless Service both address families, and
+/// an update would leave the Service without endpoints until the syncer has completed it again.
 fn twin(tenant: &Tenant, value: &Value) -> Value {
     let text = |key: &str| value["metadata"][key].as_str().unwrap_or_default();
     let (namespace, name) = (text("namespace"), text("name"));
@@ -75,6 +78,9 @@ fn twin(tenant: &Tenant, value: &Value) -> Value {
     if !value["spec"]["ports"].is_null() {
         spec.insert("ports".to_owned(), value["spec"]["ports"].clone());
     }
+    if let Some(selector) = selector(tenant, namespace, &value["spec"]["selector"]) {
+        spec.insert("selector".to_owned(), selector);
+    }
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": {
@@ -90,6 +96,18 @@ fn twin(tenant: &Tenant, value: &Value) -> Value {
         },
         "spec": spec,
     })
+}
+
+/// The tenant's selector, bound to the tenant and the virtual namespace. None without a selector, and for one that asks
+/// for reserved labels: the syncer refuses that.
+fn selector(tenant: &Tenant, namespace: &str, own: &Value) -> Option<Value> {
+    let mut selector = own.as_object().filter(|own| !own.is_empty())?.clone();
+    if selector.keys().any(|key| labels::is_reserved(key)) {
+        return None;
+    }
+    selector.insert(labels::TENANT.to_owned(), json!(tenant.id.as_str()));
+    selector.insert(labels::NAMESPACE.to_owned(), json!(namespace));
+    Some(Value::Object(selector))
 }
 
 fn copy_back(value: &mut Value, answer: &Value) {
