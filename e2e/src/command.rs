@@ -64,11 +64,12 @@ impl std::fmt::Display for Output {
 /// # Panics
 /// When it cannot be started.
 pub(crate) fn run(mut command: Command, input: &str) -> Output {
-    let shown = std::iter::once(command.get_program())
-        .chain(command.get_args())
-        .map(|part| part.to_string_lossy().rsplit('/').next().unwrap_or_default().to_owned())
-        .collect::<Vec<_>>()
-        .join(" ");
+    let program = command.get_program().to_string_lossy();
+    let mut shown = program.rsplit('/').next().unwrap_or_default().to_owned();
+    for argument in command.get_args() {
+        shown.push(' ');
+        shown.push_str(&argument.to_string_lossy());
+    }
     let input_pipe = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
     let mut child = command
         .stdin(input_pipe)

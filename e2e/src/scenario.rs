@@ -6,8 +6,9 @@ use tempfile::TempDir;
 
 use crate::{Assets, Host, Kubectl, Rowhouse};
 
-/// Host namespaces of the tenants that scenarios create; their pods have logs of their own.
-const TENANTS: [&str; 2] = ["rowhouse-acme", "rowhouse-umbrella"];
+/// Namespaces of the host whose pods have logs of their own: of the tenants that scenarios create, and one that they
+/// use on the host itself, for comparison.
+const LOGGED: [&str; 3] = ["rowhouse-acme", "rowhouse-umbrella", "shop"];
 
 /// One scenario. Dropped, everything it started is gone; logs stay in `target/e2e/<name>/`.
 pub struct Scenario {
@@ -29,7 +30,7 @@ impl Scenario {
         let assets = Assets::locate();
         let logs = log_directory(name);
         let directory = TempDir::with_prefix(format!("rowhouse-{name}-")).expect("a temporary directory");
-        let host = Host::start(&assets, directory.path(), &logs, &TENANTS);
+        let host = Host::start(&assets, directory.path(), &logs, &LOGGED);
         let rowhouse = Rowhouse::start(host.kubeconfig(), directory.path(), &logs);
         Self { rowhouse, host, assets, logs, directory }
     }
