@@ -36,7 +36,7 @@ impl Drop for Scratch {
 /// Shows everything once; on a terminal the control plane then stays up until Ctrl-C. Errors: as `tenantctl up` and
 /// `tenantctl create`.
 pub(crate) async fn run() -> Result<(), Error> {
-    start_logging("warn");
+    start_logging("error");
     let scratch = Scratch(std::env::temp_dir().join(format!("rowhouse-demo-{}", std::process::id())));
     tokio::select! {
         shown = show(&scratch.0) => shown,
