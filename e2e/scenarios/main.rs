@@ -7,6 +7,7 @@ mod deletion;
 mod fixtures;
 mod host_alone;
 mod hostile_neighbours;
+mod in_cluster;
 mod lab_parts;
 mod main_job;
 mod verbs_reading;

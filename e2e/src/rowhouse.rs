@@ -13,20 +13,22 @@ pub struct Rowhouse {
 }
 
 impl Rowhouse {
-    /// Starts `tenantctl up` with a data directory below `directory` and waits for its line with `ready`.
+    /// Starts `tenantctl up` with a data directory below `directory` and `more` arguments, and waits for its line with
+    /// `ready`.
     ///
     /// # Panics
     /// When it does not become ready.
-    pub fn start(host_kubeconfig: &Path, directory: &Path, logs: &Path) -> Self {
+    pub fn start(host_kubeconfig: &Path, directory: &Path, logs: &Path, more: &[String]) -> Self {
         let home = directory.join("home-tenantctl");
         std::fs::create_dir_all(&home).expect("the temporary directory is writable");
         // The port is fixed, not 0: kubeconfigs of tenants must survive a restart.
-        let arguments = [
+        let mut arguments = vec![
             "up".to_owned(),
             format!("--kubeconfig={}", host_kubeconfig.display()),
             format!("--data-dir={}", directory.join("rowhouse").display()),
             format!("--listen=127.0.0.1:{}", port::free()),
         ];
+        arguments.extend_from_slice(more);
         let process = Process::start(&Self::binary(), &arguments, &logs.join("tenantctl-up.log"));
         let mut rowhouse = Self { process, home, host_kubeconfig: host_kubeconfig.to_owned() };
         rowhouse.await_ready(1);

@@ -27,11 +27,19 @@ impl Scenario {
     /// # Panics
     /// When either does not become ready.
     pub fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    /// The same, with more arguments for `tenantctl up`.
+    ///
+    /// # Panics
+    /// When either does not become ready.
+    pub fn start_with(name: &str, arguments: &[String]) -> Self {
         let assets = Assets::locate();
         let logs = log_directory(name);
         let directory = TempDir::with_prefix(format!("rowhouse-{name}-")).expect("a temporary directory");
         let host = Host::start(&assets, directory.path(), &logs, &LOGGED);
-        let rowhouse = Rowhouse::start(host.kubeconfig(), directory.path(), &logs);
+        let rowhouse = Rowhouse::start(host.kubeconfig(), directory.path(), &logs, arguments);
         Self { rowhouse, host, assets, logs, directory }
     }
 

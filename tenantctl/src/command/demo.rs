@@ -38,27 +38,30 @@ impl Drop for Scratch {
 pub(crate) async fn run() -> Result<(), Error> {
     start_logging("error");
     let scratch = Scratch(std::env::temp_dir().join(format!("rowhouse-demo-{}", std::process::id())));
-    tokio::select! {
-        shown = show(&scratch.0) => shown,
-        signal = terminated() => signal,
-    }
-}
-
-async fn show(directory: &Path) -> Result<(), Error> {
     let began = Instant::now();
-    let plane = Plane::start(Settings {
+    let started = Plane::start(Settings {
         host: Host::Lab,
-        data_dir: directory.to_owned(),
+        data_dir: scratch.0.clone(),
         listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         advertise: None,
-    })
-    .await?;
+    });
+    let plane = tokio::select! {
+        plane = started => plane?,
+        signal = terminated() => return signal,
+    };
     output::line(&format!("lab and control plane up after {} ms: {}", began.elapsed().as_millis(), plane.url()))?;
-    let shown = tour(&plane, directory).await;
-    if shown.is_ok() && std::io::stdout().is_terminal() {
-        output::line("\nCtrl-C ends the demo and removes everything.")?;
-        terminated().await?;
-    }
+    let show = async {
+        tour(&plane, &scratch.0).await?;
+        if std::io::stdout().is_terminal() {
+            output::line("\nCtrl-C ends the demo and removes everything.")?;
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    };
+    let shown = tokio::select! {
+        shown = show => shown,
+        signal = terminated() => signal,
+    };
     plane.stop().await;
     shown
 }
