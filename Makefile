@@ -1,5 +1,5 @@
 # What people and CI run. Everything builds from a clean clone; `make e2e` also needs Go.
-.PHONY: demo test e2e fmt lint deny
+.PHONY: demo test e2e measure fmt lint deny
 
 # Lab and control plane in one process, a tenant, an application. Needs nothing but the Rust toolchain.
 demo:
@@ -16,6 +16,12 @@ e2e:
 	cargo build --workspace --bins
 	cargo test --workspace --test scenarios -- --test-threads=1 $(SCENARIO)
 
+# What a tenant costs, on a real host: memory, time to the first read, watches held. TENANTS=n, 1000 by default.
+measure:
+	e2e/kubernetes/build
+	cargo build --release -p rowhouse-tenantctl
+	ROWHOUSE_TENANTCTL=target/release/tenantctl cargo test -p rowhouse-e2e --test measure -- --nocapture
+
 fmt:
 	cargo fmt --all
 
@@ -23,7 +29,7 @@ fmt:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy --workspace --test scenarios -- -D warnings
+	cargo clippy --workspace --test scenarios --test measure -- -D warnings
 
 # Licences, duplicates and advisories; needs cargo-deny.
 deny:

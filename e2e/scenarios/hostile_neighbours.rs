@@ -25,7 +25,7 @@ fn a_hostile_tenant_stays_outside() {
 
 /// 401, in one of the ways kubectl says it.
 #[track_caller]
-fn unauthenticated(output: Output) {
+fn unauthenticated(output: &Output) {
     let said = output.clone().fails();
     let ways = ["Unauthorized", "provide credentials", "must be logged in"];
     assert!(ways.iter().any(|way| said.contains(way)), "{output}");
@@ -37,8 +37,8 @@ fn credentials_are_bound(scenario: &Scenario, acme: &Kubectl, umbrella: &Kubectl
     let own = umbrella.json("config view --raw --minify");
     config["users"][0]["user"] = own["users"][0]["user"].clone();
     let thief = scenario.kubectl_with("thief", &config.to_string());
-    unauthenticated(thief.run("get namespaces"));
-    unauthenticated(thief.run("get --raw /api/v1/namespaces/shop/secrets"));
+    unauthenticated(&thief.run("get namespaces"));
+    unauthenticated(&thief.run("get --raw /api/v1/namespaces/shop/secrets"));
 
     umbrella.run("create serviceaccount spy -n shop").ok();
     let grant = "create clusterrolebinding spy --clusterrole=cluster-admin --serviceaccount=shop:spy";
@@ -50,7 +50,7 @@ fn credentials_are_bound(scenario: &Scenario, acme: &Kubectl, umbrella: &Kubectl
     let at_home = scenario.kubectl_with("spy-home", &anonymous_kubeconfig(umbrella));
     at_home.run(&format!("get secrets -n shop --token={}", token.trim())).ok();
     let abroad = scenario.kubectl_with("spy-abroad", &anonymous_kubeconfig(acme));
-    unauthenticated(abroad.run(&format!("get secrets -n shop --token={}", token.trim())));
+    unauthenticated(&abroad.run(&format!("get secrets -n shop --token={}", token.trim())));
     // Without any credentials kubectl would ask for some; a password is no credential, as upstream.
     let anonymous = abroad.run("get --raw /api/v1/namespaces/shop/secrets --username=nobody --password=x").fails();
     assert!(anonymous.contains("orbidden"), "{anonymous}");
@@ -75,7 +75,7 @@ fn paths_lead_nowhere(scenario: &Scenario, acme: &Kubectl, umbrella: &Kubectl) {
     let server = config["clusters"][0]["cluster"]["server"].as_str().unwrap().to_owned();
     config["clusters"][0]["cluster"]["server"] = json!(server.replace("/tenants/umbrella", "/fleet"));
     let operator = scenario.kubectl_with("operator", &config.to_string());
-    unauthenticated(operator.run("get --raw /api/v1/secrets"));
+    unauthenticated(&operator.run("get --raw /api/v1/secrets"));
     let pod = &pods(acme, "shop", "web")[0];
     for verb in ["logs", "get pod", "delete pod"] {
         assert!(umbrella.run(&format!("{verb} {pod} -n shop")).fails().contains("not found"), "{verb}");
