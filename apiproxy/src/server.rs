@@ -61,6 +61,11 @@ pub struct Server {
 impl Server {
     /// Opens the store, loads the routes, starts the loops inside. Nothing listens yet: see [`Server::serve`].
     pub async fn start(config: Config) -> Result<Arc<Self>, StartError> {
+        Self::start_with_history(config, store::HistoryLimits::default()).await
+    }
+
+    /// As [`Server::start`], with another bound on how far back watches resume and lists reach.
+    pub async fn start_with_history(config: Config, history: store::HistoryLimits) -> Result<Arc<Self>, StartError> {
         let path = match &config.data_dir {
             Some(directory) => {
                 std::fs::create_dir_all(directory).map_err(StartError::DataDir)?;
@@ -68,7 +73,7 @@ impl Server {
             }
             None => None,
         };
-        let store = Store::open(store::Config { path, base: bootstrap::base(), ..store::Config::default() })?;
+        let store = Store::open(store::Config { path, base: bootstrap::base(), history, ..store::Config::default() })?;
         let front = Front::open(&store, &config.names).await?;
         let api = Arc::new(Api::new(store, config.services, config.host, config.fleet_token));
         load_routes(&api);

@@ -1,0 +1,26 @@
+//! The server as its clients meet it: a TLS listener, client certificates, HTTP/2, JSON.
+//!
+//! ```text
+//!   world    a server in memory with two tenants, `acme` and `beta`, and what clients need to reach it
+//!   client   one identity at one door: requests, answers, watches
+//! ```
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
+
+mod client;
+mod world;
+
+mod definitions;
+mod deletion;
+mod doors;
+mod fleet;
+mod hostile;
+mod lists;
+mod objects;
+mod options;
+mod ownership;
+mod patches;
+mod policy;
+mod restart;
+mod subresources;
+mod tokens;
+mod watches;
