@@ -36,11 +36,15 @@ pub(crate) async fn read(api: &Api, permit: &Permit<Read>, accept: Accept) -> Re
 pub(crate) fn find(api: &Api, info: &Info) -> Result<Arc<Resource>, Error> {
     let found = api.catalog.resource(info.tenant, &info.group, &info.version, &info.resource);
     let resource = found.ok_or_else(|| missing(api, info))?;
-    let is_namespaces = info.group.is_empty() && info.resource == "namespaces";
+    // A namespace is its own namespace; `/namespaces/a/namespaces/b` is nothing, and was authorised as something in `a`.
+    let is_namespaces = info.group.is_empty() && info.resource == "namespaces" && info.namespace == info.name;
     if resource.namespaced == info.namespace.is_empty() && !is_namespaces {
-        let across = resource.namespaced && !info.named_by_path && matches!(info.verb, "list" | "watch" | "create");
+        let across = resource.namespaced && !info.named_by_path;
         if !across {
             return Err(Error::NoSuchPath);
+        }
+        if !matches!(info.verb, "list" | "watch") {
+            return Err(Error::MethodNotAllowed);
         }
     }
     if !info.subresource.is_empty() && !resource.subresources.iter().any(|s| s.name == info.subresource) {

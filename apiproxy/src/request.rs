@@ -179,7 +179,6 @@ fn method_verb(method: &Method) -> Result<&'static str, Error> {
         Method::PUT => "put",
         Method::PATCH => "patch",
         Method::DELETE => "delete",
-        Method::OPTIONS => "options",
         _ => return Err(Error::MethodNotAllowed),
     })
 }
@@ -191,13 +190,18 @@ fn segments(path: &str) -> Result<Vec<String>, Error> {
     if trimmed.is_empty() {
         return Ok(Vec::new());
     }
-    let proxied = trimmed.contains("/proxy/");
+    let mut proxied = false;
     trimmed
         .split('/')
         .map(|raw| {
             let decoded = percent_decode_str(raw).decode_utf8().map_err(|_| Error::NoSuchPath)?.into_owned();
             let trick = decoded == "." || decoded == ".." || decoded.contains('/') || decoded.contains('\0');
-            if (decoded.is_empty() || trick) && !proxied { Err(Error::NoSuchPath) } else { Ok(decoded) }
+            if (decoded.is_empty() || trick) && !proxied {
+                return Err(Error::NoSuchPath);
+            }
+            // What follows is a path of somebody else's.
+            proxied |= decoded == "proxy";
+            Ok(decoded)
         })
         .collect()
 }
@@ -289,9 +293,6 @@ fn classify(mut info: Info, method: &Method, deprecated_watch: bool) -> Request 
     };
     if CONNECT.contains(&info.subresource.as_str()) && matches!(info.resource.as_str(), "pods" | "services" | "nodes") {
         return Request::Connect(info);
-    }
-    if deprecated_watch && !info.name.is_empty() {
-        info.named_by_path = false;
     }
     if matches!(info.verb, "list" | "watch" | "deletecollection") && info.name.is_empty() {
         info.name = name_in_field_selector(info.query.get("fieldSelector"));

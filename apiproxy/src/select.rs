@@ -13,6 +13,8 @@ use crate::respond::Error;
 pub(crate) struct Selection {
     labels: LabelSelector,
     fields: Vec<(String, bool, String)>,
+    /// The one object of a watch whose path names it.
+    name: Option<String>,
     fleet: bool,
 }
 
@@ -47,21 +49,20 @@ impl Selection {
             }
             fields.push((term.field.clone(), term.equal, term.value.clone()));
         }
-        if info.named_by_path && matches!(info.verb, "watch") {
-            fields.push(("metadata.name".to_owned(), true, info.name.clone()));
-        }
+        let name = (info.named_by_path && info.verb == "watch").then(|| info.name.clone());
         let fleet = info.realm == Realm::Fleet && info.tenant != Some(TenantId::SYSTEM);
-        Ok(Self { labels, fields, fleet })
+        Ok(Self { labels, fields, name, fleet })
     }
 
     /// Whether everything is selected.
     pub(crate) fn is_everything(&self) -> bool {
-        self.labels.is_everything() && self.fields.is_empty()
+        self.labels.is_everything() && self.fields.is_empty() && self.name.is_none()
     }
 
     /// Whether an object is selected.
     pub(crate) fn matches(&self, object: &Object) -> bool {
-        self.fields.iter().all(|(field, equal, value)| self.field_is(object, field, value) == *equal)
+        self.name.as_ref().is_none_or(|name| **name == *object.key().name)
+            && self.fields.iter().all(|(field, equal, value)| self.field_is(object, field, value) == *equal)
             && (self.labels.is_everything() || self.labels.matches_with(|key| object.label(key)))
     }
 

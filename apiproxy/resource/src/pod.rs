@@ -119,6 +119,7 @@ pub fn bind(pod: &mut Value, binding: &Value, now: &str) {
             put(child(child(pod, "metadata"), field), key, value.clone());
         }
     }
+    let seen = at(pod, "metadata").clone();
     let status = child(pod, "status");
     // A nomination has served its purpose.
     read::drop_field(status, "nominatedNodeName");
@@ -130,6 +131,9 @@ pub fn bind(pod: &mut Value, binding: &Value, now: &str) {
         && text(before, "status") == "True"
     {
         take_over(&mut condition, before, "lastTransitionTime");
+    }
+    if let Some(generation) = at(&seen, "generation").as_i64() {
+        put(&mut condition, "observedGeneration", generation);
     }
     kept.push(condition);
     put(status, "conditions", kept);

@@ -11,6 +11,7 @@ mod namespace;
 mod rbac;
 mod service_account;
 pub mod services;
+mod signing;
 
 use serde_json::Value;
 use store::Object;
@@ -41,6 +42,7 @@ pub(crate) async fn create(context: &Context<'_>, mut value: Value) -> Result<Ad
     namespace::check_create(context, &value)?;
     service_account::mutate(context, &mut value).await?;
     rbac::check(context, &value, None)?;
+    signing::create(context, &mut value)?;
     definition::establish(context, &mut value);
     services::normalise(context, &mut value, None);
     Ok(Admitted { value })
@@ -49,6 +51,7 @@ pub(crate) async fn create(context: &Context<'_>, mut value: Value) -> Result<Ad
 /// Admits a change. Errors: 403, 422.
 pub(crate) async fn update(context: &Context<'_>, mut value: Value, old: &Value) -> Result<Admitted, Error> {
     rbac::check(context, &value, Some(old))?;
+    signing::update(context, &value, old)?;
     definition::establish(context, &mut value);
     services::normalise(context, &mut value, Some(old));
     Ok(Admitted { value })

@@ -126,11 +126,11 @@ pub struct Named {
 
 /// The identity of a token, when this tenant has issued it and everything it is bound to still exists.
 pub(super) fn authenticate(api: &Api, tenant: &Arc<Tenant>, token: &str) -> Option<Caller> {
-    caller(api, tenant, token, &[ISSUER])
+    caller(api, tenant, token, &[ISSUER]).map(|(caller, _)| caller)
 }
 
-/// As [`authenticate`], for other audiences (TokenReview).
-pub fn caller(api: &Api, tenant: &Arc<Tenant>, token: &str, audiences: &[&str]) -> Option<Caller> {
+/// As [`authenticate`], for other audiences (TokenReview); with the audiences the token was issued for.
+pub fn caller(api: &Api, tenant: &Arc<Tenant>, token: &str, audiences: &[&str]) -> Option<(Caller, Vec<String>)> {
     let claims = tenant.token_keys().verify(token, audiences)?;
     let bound = &claims.kubernetes;
     let exists = |resource: &str, named: &Named| exists(api, tenant.id, resource, &bound.namespace, named);
@@ -156,7 +156,7 @@ pub fn caller(api: &Api, tenant: &Arc<Tenant>, token: &str, audiences: &[&str]) 
         }
     }
     let groups = vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{}", bound.namespace)];
-    Some(Caller::new(claims.sub.clone(), account.uid.clone(), groups, extra))
+    Some((Caller::new(claims.sub.clone(), account.uid.clone(), groups, extra), claims.aud.clone()))
 }
 
 /// User name of a service account.

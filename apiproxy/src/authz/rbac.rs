@@ -132,6 +132,8 @@ impl Subject {
 
 #[derive(Debug)]
 struct Binding {
+    name: String,
+    role: Reference,
     subjects: Vec<Subject>,
     rules: Arc<[Rule]>,
 }
@@ -146,13 +148,22 @@ pub struct Policy {
 impl Policy {
     /// All rules that hold for a caller in a namespace (empty: cluster scope).
     pub fn rules<'p>(&'p self, caller: &'p Caller, namespace: &'p str) -> impl Iterator<Item = &'p Rule> {
+        self.bindings(caller, namespace).flat_map(|(binding, ..)| binding.rules.iter())
+    }
+
+    /// The bindings that are for a caller, with their namespaces and the subjects that are it.
+    fn bindings<'p>(
+        &'p self,
+        caller: &'p Caller,
+        namespace: &'p str,
+    ) -> impl Iterator<Item = (&'p Binding, &'p str, &'p Subject)> {
         let local = self.namespaces.get(namespace).into_iter().flatten();
-        self.cluster
-            .iter()
-            .map(|binding| (binding, ""))
-            .chain(local.map(move |binding| (binding, namespace)))
-            .filter(|(binding, at)| binding.subjects.iter().any(|subject| subject.is(caller, at)))
-            .flat_map(|(binding, _)| binding.rules.iter())
+        let all =
+            self.cluster.iter().map(|binding| (binding, "")).chain(local.map(move |binding| (binding, namespace)));
+        all.filter_map(move |(binding, at)| {
+            let subject = binding.subjects.iter().find(|subject| subject.is(caller, at))?;
+            Some((binding, at, subject))
+        })
     }
 }
 
@@ -193,6 +204,31 @@ pub fn allowed(api: &Api, tenant: Option<TenantId>, caller: &Caller, asked: &Att
         }
     }
     policy(api, tenant).rules(caller, &asked.namespace).any(|rule| rule.allows(asked))
+}
+
+/// Why a caller may do something, in upstream's words; empty when no rule was needed. None: it may not.
+pub fn reason(api: &Api, tenant: TenantId, caller: &Caller, asked: &Attributes) -> Option<String> {
+    let policy = policy(api, tenant);
+    let found =
+        policy.bindings(caller, &asked.namespace).find(|(binding, ..)| binding.rules.iter().any(|r| r.allows(asked)));
+    let masters = caller.groups().iter().any(|group| group == "system:masters");
+    let Some((binding, namespace, subject)) = found.filter(|_| !masters) else {
+        return allowed(api, Some(tenant), caller, asked).then(String::new);
+    };
+    let (kind, name) = if namespace.is_empty() {
+        ("ClusterRoleBinding", binding.name.clone())
+    } else {
+        ("RoleBinding", format!("{}/{namespace}", binding.name))
+    };
+    let whom = match subject.kind.as_str() {
+        "ServiceAccount" => {
+            let namespace = if subject.namespace.is_empty() { namespace } else { &subject.namespace };
+            format!("\"{}/{namespace}\"", subject.name)
+        }
+        _ => format!("\"{}\"", subject.name),
+    };
+    let role = &binding.role;
+    Some(format!("RBAC: allowed by {kind} \"{name}\" of {} \"{}\" to {} {whom}", role.kind, role.name, subject.kind))
 }
 
 /// 403 in upstream's words (`responsewriters.ForbiddenStatusError`).
@@ -269,11 +305,12 @@ fn compile(api: &Api, tenant: TenantId) -> Policy {
     let bind = |object: &Arc<Object>| -> Option<Binding> {
         let body: BindingBody = serde_json::from_slice(&object.json()).unwrap_or_default();
         let namespace = object.key().namespace.to_string();
-        let rules = match body.role_ref.kind.as_str() {
-            "ClusterRole" => cluster_roles.get(&(String::new(), body.role_ref.name)),
-            _ => roles.get(&(namespace, body.role_ref.name)),
+        let role = body.role_ref;
+        let rules = match role.kind.as_str() {
+            "ClusterRole" => cluster_roles.get(&(String::new(), role.name.clone())),
+            _ => roles.get(&(namespace, role.name.clone())),
         };
-        Some(Binding { subjects: body.subjects, rules: rules?.clone() })
+        Some(Binding { name: object.key().name.to_string(), role, subjects: body.subjects, rules: rules?.clone() })
     };
     let mut policy = Policy::default();
     policy.cluster.extend(list(api, tenant, "clusterrolebindings").iter().filter_map(bind));

@@ -34,7 +34,12 @@ pub(super) async fn advance_namespace(api: &Api, key: &Key) {
     }
     let left = api.store.namespace_contents(key.tenant, &key.name);
     if left.iter().all(|(_, count)| *count == 0) {
-        edit(api, key, |value| crate::write::remove(&mut value["spec"], "finalizers")).await;
+        edit(api, key, |value| {
+            let Some(finalizers) = value["spec"]["finalizers"].as_array_mut() else { return };
+            // Others may wait for things of their own, and finalize the namespace themselves.
+            finalizers.retain(|finalizer| finalizer != "kubernetes");
+        })
+        .await;
     } else {
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let finalizers = finalizers_left(api, key, &left);

@@ -317,6 +317,9 @@ impl Error {
         match self {
             Error::TooManyRequests { retry_after, .. } => Some(*retry_after),
             Error::TooLargeResourceVersion { .. } => Some(1),
+            Error::Status(status) => {
+                status["details"]["retryAfterSeconds"].as_u64().and_then(|seconds| u32::try_from(seconds).ok())
+            }
             _ => None,
         }
     }

@@ -43,6 +43,32 @@ pub(super) fn any_kind(headers: &HeaderMap, body: &Bytes) -> Result<schema::deco
     Ok(value.into())
 }
 
+/// Decodes a body of a kind that is no resource of its own (Binding, Scale, DeleteOptions …) and brings it into shape.
+/// Errors: 400, 415.
+pub(super) fn of_kind(
+    headers: &HeaderMap,
+    body: &Bytes,
+    group: &str,
+    version: &str,
+    kind: &str,
+) -> Result<Value, Error> {
+    let mut value = any_kind(headers, body)?.value;
+    shape_of(group, version, kind, &mut value)?;
+    Ok(value)
+}
+
+/// Brings a value into the shape of a kind of the table. Errors: 400.
+pub(super) fn shape_of(group: &str, version: &str, kind: &str, value: &mut Value) -> Result<(), Error> {
+    let bad = |detail: &str| {
+        Error::BadRequest(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {detail}"))
+    };
+    if !value.is_object() {
+        return Err(bad("json: cannot unmarshal a value that is no object"));
+    }
+    let Some(schema) = schema::table::Table::builtin().kind(group, version, kind) else { return Ok(()) };
+    schema::conform::conform(schema.node(), value).map(|_| ()).map_err(|mismatch| bad(&mismatch.to_string()))
+}
+
 /// The tenant a write is for. In the fleet view the name of a new cluster-scoped object tells it.
 /// Errors: 400 when nothing does.
 pub(super) fn tenant(info: &Info, resource: &Resource, headers: &HeaderMap, body: &Bytes) -> Result<TenantId, Error> {
@@ -86,7 +112,7 @@ pub(super) fn object(
         )));
     }
     check_kind(resource, &mut value)?;
-    plain_names(info, resource, &mut value);
+    plain_names(info, resource, &mut value)?;
     let unknown = shape(resource, &mut value)?;
     let warnings = judge(resource, &decoded, &unknown, validation)?;
     Ok(Decoded { value, warnings })
@@ -104,7 +130,13 @@ fn excerpt(body: &Bytes) -> String {
 /// Brings a value into the shape of its kind; returns the paths of fields that are not in it.
 pub(super) fn shape(resource: &Resource, value: &mut Value) -> Result<Vec<String>, Error> {
     if resource.custom.is_some() {
-        return Ok(schema::prune::prune(resource.schema.node(), value));
+        let unknown = schema::prune::metadata(resource.schema.node(), value);
+        let mut unknown = unknown.map_err(|mismatch| Error::BadRequest(mismatch.to_string()))?;
+        unknown.extend(schema::prune::prune(resource.schema.node(), value));
+        if !value["metadata"].is_object() {
+            value["metadata"] = Value::Object(serde_json::Map::new());
+        }
+        return Ok(unknown);
     }
     schema::conform::conform(resource.schema.node(), value).map_err(|mismatch| {
         Error::BadRequest(format!(
@@ -170,23 +202,29 @@ fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), Error> {
     }
     value["apiVersion"] = Value::from(want);
     value["kind"] = Value::from(resource.kind.clone());
-    if !value["metadata"].is_object() {
+    if value["metadata"].is_null() {
         value["metadata"] = Value::Object(serde_json::Map::new());
     }
     Ok(())
 }
 
-/// In the fleet view objects carry fleet names; inside they are plain.
-pub(super) fn plain_names(info: &Info, resource: &Resource, value: &mut Value) {
+/// In the fleet view objects carry fleet names; inside they are plain. Errors: 400 for the name of another tenant.
+pub(super) fn plain_names(info: &Info, resource: &Resource, value: &mut Value) -> Result<(), Error> {
     if info.realm != Realm::Fleet || info.tenant == Some(TenantId::SYSTEM) {
-        return;
+        return Ok(());
     }
+    let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else { return Ok(()) };
     let keys: &[&str] = if resource.namespaced { &["namespace"] } else { &["name", "generateName"] };
     for key in keys {
-        let joined = value["metadata"][*key].as_str();
-        let plain = joined.and_then(fleet::split).map(|(_, plain)| plain.to_owned());
-        if let Some(plain) = plain {
-            value["metadata"][*key] = Value::from(plain);
+        let joined = metadata.get(*key).and_then(Value::as_str);
+        let Some((tenant, plain)) = joined.and_then(fleet::split) else { continue };
+        if info.tenant.is_some_and(|meant| meant != tenant) {
+            return Err(Error::BadRequest(format!(
+                "metadata.{key} names another tenant ({tenant}) than the URL of the request"
+            )));
         }
+        let plain = plain.to_owned();
+        metadata.insert((*key).to_owned(), Value::from(plain));
     }
+    Ok(())
 }

@@ -58,8 +58,9 @@ async fn once(context: &Context<'_>, mut object: Value, warnings: &mut Vec<Strin
     }
     // Ownership is recorded of what the client sent; what the strategy adds belongs to nobody.
     context.options.track(&context.resource, Part::Main, None, &mut object, &context.now);
-    kind.prepare_create(&mut object);
+    // Some strategies write the uid into what they make (Jobs into the labels of their pods).
     stamp(context, &mut object);
+    kind.prepare_create(&mut object);
     let admitted = admission::create(context, object).await?;
     let name = admitted.value()["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let errors = kind.validate_create(admitted.value());

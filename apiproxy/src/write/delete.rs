@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use store::{At, Object, Query, Scope};
 
 use super::options::Effect;
@@ -120,7 +120,7 @@ fn success(context: &Context<'_>, object: &Object) -> Outcome {
     Outcome::other(StatusCode::OK, status, Vec::new())
 }
 
-fn refused(context: &Context<'_>, name: &str, error: Refused) -> Error {
+pub(super) fn refused(context: &Context<'_>, name: &str, error: Refused) -> Error {
     match error {
         Refused::Missing => context.not_found(name),
         // Upstream names the kind here, not the resource.
@@ -137,7 +137,11 @@ fn refused(context: &Context<'_>, name: &str, error: Refused) -> Error {
 /// Reads `DeleteOptions`: the body wins, the query fills in (upstream: `DeleteResource`).
 fn options(context: &Context<'_>, body: &Bytes) -> Result<DeleteOptions, Error> {
     let query = &context.info().query;
-    let value = if body.is_empty() { json!({}) } else { body::any_kind(context.headers, body)?.value };
+    let value = if body.is_empty() {
+        json!({})
+    } else {
+        body::of_kind(context.headers, body, "meta.k8s.io", "v1", "DeleteOptions")?
+    };
     let mut errors = Vec::new();
     let policy_text = value["propagationPolicy"].as_str().unwrap_or(query.get("propagationPolicy"));
     let orphan = value["orphanDependents"].as_bool().or_else(|| query.optional_flag("orphanDependents"));
@@ -178,59 +182,4 @@ fn options(context: &Context<'_>, body: &Bytes) -> Result<DeleteOptions, Error> 
         version: precondition("resourceVersion"),
     };
     Ok(DeleteOptions { terms, dry_run, asked })
-}
-
-/// `pods/eviction`: deletes a pod unless a disruption budget forbids it (upstream: `EvictionREST`).
-pub(super) async fn evict(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
-    let eviction = body::any_kind(context.headers, &body)?.value;
-    let object = stored(context.api, context.info(), &context.resource)?;
-    let pod = object.value();
-    let finished = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed" | "Pending"));
-    if !finished && !object.deleting() {
-        for budget in budgets(context, &object)? {
-            if budget["status"]["disruptionsAllowed"].as_i64().unwrap_or(0) <= 0 {
-                let message = "Cannot evict pod as it would violate the pod's disruption budget.".to_owned();
-                return Err(Error::TooManyRequests { message, retry_after: 10 });
-            }
-        }
-    }
-    let options = &eviction["deleteOptions"];
-    let terms = Terms {
-        grace: options["gracePeriodSeconds"].as_i64(),
-        uid: options["preconditions"]["uid"].as_str().map(str::to_owned),
-        version: options["preconditions"]["resourceVersion"].as_str().map(str::to_owned),
-        propagation: None,
-    };
-    if context.options.effect == Effect::Persist {
-        let ended = begin(context.api, &context.resource, object, &terms).await;
-        ended.map_err(|error| refused(context, &context.info().name, error))?;
-    }
-    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
-    Ok(Outcome::other(StatusCode::CREATED, status, Vec::new()))
-}
-
-/// The disruption budgets that cover a pod. Errors: 500 when there are several (upstream supports one).
-fn budgets(context: &Context<'_>, pod: &Object) -> Result<Vec<Value>, Error> {
-    let collection = store::Collection::new("policy", "poddisruptionbudgets");
-    let query = Query {
-        scope: Scope::Tenant(context.tenant),
-        collection: &collection,
-        namespace: Some(&context.info().namespace),
-        at: At::Latest,
-        after: None,
-        limit: 0,
-        filter: &|_| true,
-    };
-    let listing = context.api.store.list(&query).map_err(|_| Error::Internal("list at latest failed".to_owned()))?;
-    let covers = |budget: &Value| {
-        let selector = schema::selector::LabelSelector::from_json(budget["spec"].get("selector"));
-        selector.is_ok_and(|selector| selector.matches_with(|key| pod.label(key)))
-    };
-    let covering: Vec<Value> = listing.objects.iter().map(|object| object.value()).filter(covers).collect();
-    if covering.len() > 1 {
-        let message =
-            "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
-        return Err(Error::Internal(message.to_owned()));
-    }
-    Ok(covering)
 }

@@ -25,6 +25,8 @@ impl<'a> Kind<'a> {
         schema::defaults::apply(self.resource.schema.node(), object);
         if self.resource.custom.is_none() {
             self.strategy.default(&self.resource.version, object);
+        } else {
+            schema::prune::drop_nulls(self.resource.schema.node(), object);
         }
         if is_definition(self.resource) {
             schema::crd::defaults(object);

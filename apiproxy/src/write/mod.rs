@@ -9,6 +9,7 @@ mod body;
 mod commit;
 mod create;
 mod delete;
+mod evict;
 mod kind;
 mod options;
 mod patch;

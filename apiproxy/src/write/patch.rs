@@ -127,7 +127,7 @@ fn reshape(context: &Context<'_>, new: &mut Value) -> Result<Vec<String>, Error>
             resource.kind, resource.version, resource.kind
         )));
     }
-    body::plain_names(context.info(), resource, new);
+    body::plain_names(context.info(), resource, new)?;
     let unknown = body::shape(resource, new)?;
     let warnings = body::judge(resource, &Value::Null.into(), &unknown, context.options.validation)?;
     context.kind().default(new);
@@ -194,13 +194,13 @@ fn check_config(context: &Context<'_>, config: &mut Value, decoded: &Decoded) ->
             config["apiVersion"].as_str().unwrap_or_default()
         )));
     }
-    if !config["metadata"].is_object() {
+    if config["metadata"].is_null() {
         config["metadata"] = json!({});
     }
     if config["metadata"]["managedFields"].as_array().is_some_and(|fields| !fields.is_empty()) {
         return Err(Error::BadRequest("metadata.managedFields must be nil".to_owned()));
     }
-    body::plain_names(context.info(), resource, config);
+    body::plain_names(context.info(), resource, config)?;
     // Only a copy is brought into shape: what is applied owns exactly the fields it says, not those a decoder adds.
     let unknown = body::shape(resource, &mut config.clone())?;
     let warnings = body::judge(resource, decoded, &unknown, context.options.validation)?;
@@ -227,15 +227,26 @@ fn conflicts(error: &ApplyError) -> Error {
     }
 }
 
-/// Applies the patch of a request to a value that is no whole object of the kind (Scale), or to one whose shape the
-/// caller sees to. Apply patches are refused: 415.
-pub(super) fn apply_document(context: &Context<'_>, value: &mut Value, body: &Bytes) -> Result<(), Error> {
+/// The patched whole of an object, in shape. Apply patches are refused: 415.
+pub(super) fn patched(context: &Context<'_>, old: &Value, body: &Bytes) -> Result<(Value, Vec<String>), Error> {
     let patch_type = patch_type(context)?;
     if patch_type == PatchType::Apply {
         return Err(unsupported());
     }
-    let document = document(body, Media::Json)?;
-    let scale = value["kind"] == "Scale";
-    let patch_type = if scale && patch_type == PatchType::Strategic { PatchType::Merge } else { patch_type };
-    changed(context, patch_type, value, &document)
+    let mut new = old.clone();
+    changed(context, patch_type, &mut new, &document(body, Media::Json)?)?;
+    let warnings = reshape(context, &mut new)?;
+    Ok((new, warnings))
+}
+
+/// Patches a Scale. Apply patches are refused: 415.
+pub(super) fn patch_scale(context: &Context<'_>, scale: &mut Value, body: &Bytes) -> Result<(), Error> {
+    let patch_type = match patch_type(context)? {
+        PatchType::Apply => return Err(unsupported()),
+        // A Scale has no lists: the strategic patch of one is a merge patch.
+        PatchType::Strategic => PatchType::Merge,
+        other => other,
+    };
+    changed(context, patch_type, scale, &document(body, Media::Json)?)?;
+    body::shape_of("autoscaling", "v1", "Scale", scale)
 }

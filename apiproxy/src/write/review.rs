@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::update::Part;
 use super::{Context, Outcome, body};
 use crate::authn::{Caller, service_account};
-use crate::authz::rbac::{Attributes, Rule, allowed, policy};
+use crate::authz::rbac::{self, Attributes, Rule, policy};
 use crate::respond::Error;
 
 /// Answers a review. Errors: 405 for kinds nobody answers.
@@ -20,7 +20,7 @@ pub(super) fn review(context: &Context<'_>, bytes: &Bytes) -> Result<Outcome, Er
     match info.resource.as_str() {
         "selfsubjectaccessreviews" => {
             let asked = attributes(context, &review["spec"])?;
-            review["status"] = verdict(allowed(context.api, Some(context.tenant), caller, &asked));
+            review["status"] = verdict(context, caller, &asked);
         }
         "subjectaccessreviews" => subject(context, &mut review, None)?,
         "localsubjectaccessreviews" => subject(context, &mut review, Some(info.namespace.clone()))?,
@@ -43,8 +43,12 @@ pub(super) fn review(context: &Context<'_>, bytes: &Bytes) -> Result<Outcome, Er
     Ok(Outcome::other(StatusCode::CREATED, review, decoded.warnings))
 }
 
-fn verdict(allowed: bool) -> Value {
-    if allowed { json!({"allowed": true}) } else { json!({"allowed": false}) }
+fn verdict(context: &Context<'_>, caller: &Caller, asked: &Attributes) -> Value {
+    match rbac::reason(context.api, context.tenant, caller, asked) {
+        Some(reason) if reason.is_empty() => json!({"allowed": true}),
+        Some(reason) => json!({"allowed": true, "reason": reason}),
+        None => json!({"allowed": false}),
+    }
 }
 
 fn attributes(context: &Context<'_>, spec: &Value) -> Result<Attributes, Error> {
@@ -92,7 +96,7 @@ fn subject(context: &Context<'_>, review: &mut Value, namespace: Option<String>)
     let extra = extra.map(|(key, value)| (key.clone(), strings(value))).collect();
     let uid = spec["uid"].as_str().unwrap_or_default().to_owned();
     let somebody = context.permit.caller().acting_as(user, uid, groups, extra);
-    review["status"] = verdict(allowed(context.api, Some(context.tenant), &somebody, &asked));
+    review["status"] = verdict(context, &somebody, &asked);
     Ok(())
 }
 
@@ -143,7 +147,11 @@ fn token(context: &Context<'_>, spec: &Value) -> Result<Value, Error> {
         if wanted.is_empty() { vec![service_account::ISSUER] } else { wanted.iter().map(String::as_str).collect() };
     let tenant = context.api.routes.by_id(context.tenant).ok_or(Error::NoSuchPath)?;
     Ok(match service_account::caller(context.api, &tenant, token, &audiences) {
-        Some(caller) => json!({"authenticated": true, "user": user_info(&caller), "audiences": audiences}),
+        Some((caller, own)) => {
+            let shared: Vec<&str> =
+                audiences.into_iter().filter(|wanted| own.iter().any(|own| own == wanted)).collect();
+            json!({"authenticated": true, "user": user_info(&caller), "audiences": shared})
+        }
         None => json!({"user": {}, "error": "[invalid bearer token]"}),
     })
 }

@@ -6,7 +6,7 @@ use schema::field;
 use serde_json::{Value, json};
 
 use super::update::{Part, rewrite};
-use super::{Context, Outcome, body, delete, patch, token, update};
+use super::{Context, Outcome, body, evict, patch, token, update};
 use crate::respond::Error;
 
 /// Answers a write to a subresource. Errors: 405 for those nothing writes to.
@@ -18,13 +18,12 @@ pub(super) async fn write(context: &Context<'_>, body: Bytes) -> Result<Outcome,
         ("status", "patch") => patch::patch(context, body).await,
         ("scale", "update" | "patch") => scale(context, body).await,
         ("binding", "create") if resource == "pods" => bind(context, body).await,
-        ("eviction", "create") if resource == "pods" => delete::evict(context, body).await,
+        ("eviction", "create") if resource == "pods" => evict::evict(context, body).await,
         ("token", "create") if resource == "serviceaccounts" => token::request(context, body).await,
         ("finalize", "update") if resource == "namespaces" => finalize(context, body).await,
         ("approval", "update" | "patch") => replace_part(context, body, &["status", "conditions"]).await,
-        ("ephemeralcontainers", "update" | "patch") if resource == "pods" => {
-            replace_part(context, body, &["spec", "ephemeralContainers"]).await
-        }
+        ("ephemeralcontainers", "update" | "patch") if resource == "pods" => pod_part(context, body, EPHEMERAL).await,
+        ("resize", "update" | "patch") if resource == "pods" => pod_part(context, body, RESIZE).await,
         _ => Err(Error::MethodNotAllowed),
     }
 }
@@ -40,9 +39,8 @@ fn wanted(context: &Context<'_>, body: &Bytes, old: &Value, warnings: &mut Vec<S
         update::check_place(context, &mut object)?;
         return Ok(object);
     }
-    let mut new = old.clone();
-    patch::apply_document(context, &mut new, body)?;
-    context.kind().default(&mut new);
+    let (new, heard) = patch::patched(context, old, body)?;
+    warnings.extend(heard);
     Ok(new)
 }
 
@@ -59,7 +57,6 @@ async fn replace_part(context: &Context<'_>, body: Bytes, path: &[&str]) -> Resu
             Some(value) => new[*outer][*inner] = value.clone(),
             None => super::remove(&mut new[*outer], inner),
         }
-        check_part(context, path, &new)?;
         Ok(new)
     })
     .await?;
@@ -67,15 +64,29 @@ async fn replace_part(context: &Context<'_>, body: Bytes, path: &[&str]) -> Resu
     Ok(Outcome::object(StatusCode::OK, shown, warnings))
 }
 
-/// What is wrong with an object whose part was replaced. Errors: 422.
-fn check_part(context: &Context<'_>, path: &[&str], new: &Value) -> Result<(), Error> {
-    // Ephemeral containers are checked as containers of a new pod are; the other parts are lists of plain values.
-    if path != ["spec", "ephemeralContainers"] {
-        return Ok(());
-    }
-    let mut errors = context.kind().validate_create(new);
-    errors.retain(|error| error.field.starts_with("spec.ephemeralContainers"));
-    if errors.is_empty() { Ok(()) } else { Err(context.invalid(&context.info().name, errors)) }
+/// A part of a pod with rules of its own.
+#[derive(Clone, Copy)]
+struct PodPart {
+    prepare: fn(&mut Value, &Value),
+    validate: fn(&Value, &Value) -> Vec<field::Error>,
+}
+
+const EPHEMERAL: PodPart =
+    PodPart { prepare: resource::pod::prepare_ephemeral, validate: resource::pod::validate_ephemeral };
+const RESIZE: PodPart = PodPart { prepare: resource::pod::prepare_resize, validate: resource::pod::validate_resize };
+
+async fn pod_part(context: &Context<'_>, body: Bytes, part: PodPart) -> Result<Outcome, Error> {
+    let mut warnings = Vec::new();
+    let mut heard = Vec::new();
+    let shown = rewrite(context, Part::Bare, &mut warnings, |old| {
+        let mut new = wanted(context, &body, old, &mut heard)?;
+        (part.prepare)(&mut new, old);
+        let errors = (part.validate)(&new, old);
+        if errors.is_empty() { Ok(new) } else { Err(context.invalid(&context.info().name, errors)) }
+    })
+    .await?;
+    warnings.extend(heard);
+    Ok(Outcome::object(StatusCode::OK, shown, warnings))
 }
 
 /// `namespaces/finalize`: sets `spec.finalizers`; the namespace goes with the last one.
@@ -89,15 +100,13 @@ async fn scale(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
         let mut scale = resource::scale::read(&context.resource, old);
         let before = scale.clone();
         if context.info().verb == "update" {
-            scale = body::any_kind(context.headers, &body)?.value;
-            if scale["kind"] != "Scale" && !scale["kind"].is_null() {
-                return Err(Error::BadRequest(format!(
-                    "wrong kind passed to the scale subresource: {}",
-                    scale["kind"]
-                )));
+            scale = body::of_kind(context.headers, &body, "autoscaling", "v1", "Scale")?;
+            let kind = scale["kind"].as_str().unwrap_or("Scale");
+            if kind != "Scale" {
+                return Err(Error::BadRequest(format!("wrong kind passed to the scale subresource: {kind}")));
             }
         } else {
-            patch::apply_document(context, &mut scale, &body)?;
+            patch::patch_scale(context, &mut scale, &body)?;
         }
         let errors = resource::scale::validate(&scale);
         if !errors.is_empty() {
@@ -123,17 +132,8 @@ async fn scale(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
 
 /// `pods/binding`: assigns a pod to a node, once (upstream: `BindingREST.assignPod`).
 async fn bind(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
-    let decoded = body::any_kind(context.headers, &body)?;
-    let binding = decoded.value;
-    let node = binding["target"]["name"].as_str().unwrap_or_default().to_owned();
-    let kind = binding["target"]["kind"].as_str().unwrap_or_default();
-    let mut errors = Vec::new();
-    if !kind.is_empty() && kind != "Node" {
-        errors.push(field::Error::not_supported("target.kind", kind, &["Node", "<empty>"]));
-    }
-    if node.is_empty() {
-        errors.push(field::Error::required("target.name", ""));
-    }
+    let binding = body::of_kind(context.headers, &body, "", "v1", "Binding")?;
+    let errors = resource::pod::validate_binding(&binding);
     if !errors.is_empty() {
         let (group, kind) = (String::new(), "Binding".to_owned());
         return Err(Error::Invalid { group, kind, name: context.info().name.clone(), errors });
@@ -144,46 +144,18 @@ async fn bind(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
     let uid = binding["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     let name = context.info().name.clone();
     rewrite(context, Part::Bare, &mut Vec::new(), |old| {
-        let conflict = |message: String| context.conflict(&name, message);
-        if !old["metadata"]["deletionTimestamp"].is_null() {
-            return Err(conflict(format!("pod {name} is being deleted, cannot be assigned to a host")));
-        }
-        let assigned = old["spec"]["nodeName"].as_str().unwrap_or_default();
-        if !assigned.is_empty() {
-            return Err(conflict(format!("pod {name} is already assigned to node \"{assigned}\"")));
-        }
-        if old["spec"]["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty()) {
-            return Err(conflict(format!("pod {name} has non-empty .spec.schedulingGates")));
+        if let Some(reason) = resource::pod::refuses_binding(old) {
+            return Err(context.conflict(&name, reason));
         }
         let mut new = old.clone();
         super::remove(&mut new["metadata"], "resourceVersion");
         if !uid.is_empty() {
             new["metadata"]["uid"] = json!(uid);
         }
-        new["spec"]["nodeName"] = json!(node);
-        let annotations = binding["metadata"]["annotations"].as_object();
-        for (key, value) in annotations.into_iter().flatten() {
-            new["metadata"]["annotations"][key] = value.clone();
-        }
-        scheduled(&mut new, &context.now);
+        resource::pod::bind(&mut new, &binding, &context.now);
         Ok(new)
     })
     .await?;
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Ok(Outcome::other(StatusCode::CREATED, status, Vec::new()))
-}
-
-/// Sets the `PodScheduled` condition.
-fn scheduled(pod: &mut Value, now: &str) {
-    let mut conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    let condition = json!({
-        "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": now,
-        "observedGeneration": pod["metadata"]["generation"],
-    });
-    match conditions.iter_mut().find(|condition| condition["type"] == "PodScheduled") {
-        Some(old) if old["status"] == "True" => {}
-        Some(old) => *old = condition,
-        None => conditions.push(condition),
-    }
-    pod["status"]["conditions"] = Value::from(conditions);
 }

@@ -16,7 +16,8 @@ const MAX_SECONDS: i64 = 1 << 32;
 
 /// Issues a token. Errors: 422 for a bad request, 404 for bound objects that are not there, 409 for other uids.
 pub(super) async fn request(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
-    let mut request = body::any_kind(context.headers, &body)?.value;
+    let (group, version, kind) = ("authentication.k8s.io", "v1", "TokenRequest");
+    let mut request = body::of_kind(context.headers, &body, group, version, kind)?;
     let kind = request["kind"].as_str().unwrap_or("TokenRequest");
     if kind != "TokenRequest" {
         return Err(Error::BadRequest(format!(

@@ -107,7 +107,7 @@ async fn names_that_are_none_are_refused() {
         let reply = fleet.post("/api/v1/nodes", json!({"metadata": {"name": name}})).await;
         assert_eq!(reply.code, 400, "{name}: {}", reply.body);
     }
-    fleet.post("/api/v1/configmaps", json!({"metadata": {"name": "x"}})).await.expect(400);
+    fleet.post("/api/v1/configmaps", json!({"metadata": {"name": "x"}})).await.expect(405);
     fleet.delete("/api/v1/nodes").await.expect(400);
     // A body may not name another tenant than the path.
     let other = json!({"metadata": {"name": "a", "namespace": format!("{}:default", world.beta.id)}});

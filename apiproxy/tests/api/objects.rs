@@ -184,7 +184,7 @@ async fn services_get_addresses_and_keep_them() {
     let put = admin.put(&format!("{services}/s"), put).await.expect(200);
     assert_eq!(put.body["spec"]["clusterIP"], address);
     let moved = admin.merge(&format!("{services}/s"), json!({"spec": {"clusterIP": "10.96.9.9"}})).await;
-    assert!(moved.expect(422).reason().1.contains("field is immutable"));
+    assert!(moved.expect(422).reason().1.contains("may not change once set"));
     let headless = json!({"metadata": {"name": "h"}, "spec": {"clusterIP": "None", "ports": ports}});
     assert_eq!(admin.post(&services, headless).await.expect(201).body["spec"]["clusterIPs"], json!(["None"]));
     let node = json!({"metadata": {"name": "n"}, "spec": {"type": "NodePort", "ports": ports}});
@@ -205,7 +205,7 @@ async fn string_data_of_a_secret_becomes_data() {
     assert_eq!(patched.body["data"]["n"], "bg==");
     assert!(patched.body["stringData"].is_null());
     let read = admin.get(&format!("{secrets}/s")).await.expect(200);
-    assert!(!read.body.to_string().contains("stringData\":{"), "{}", read.body);
+    assert!(!read.body.to_string().contains("stringData"), "{}", read.body);
 }
 
 #[tokio::test]
@@ -241,7 +241,7 @@ async fn forms_of_an_answer() {
         assert_eq!(reply.headers["content-type"], content_type, "{accept}");
         assert!(String::from_utf8_lossy(&reply.raw).contains(part), "{accept}: {:?}", reply.raw);
     }
-    let yaml = "metadata: {name: y}\ndata: {k: v}\n";
+    let yaml = "metadata: {name: other}\ndata: {k: v}\n";
     let made = admin.send(Method::POST, &format!("{DEFAULT}/configmaps"), "application/yaml", yaml).await;
     assert_eq!(made.expect(201).body["data"]["k"], "v");
     let plain = admin.send(Method::POST, &format!("{DEFAULT}/configmaps"), "text/plain", yaml).await.expect(415);

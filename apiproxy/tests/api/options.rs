@@ -75,8 +75,8 @@ async fn unknown_fields_warn_fail_or_vanish() {
     let maps = format!("{NS}/configmaps");
     let doubled = admin.send(http::Method::POST, &maps, "application/json", twice).await.expect(201);
     assert!(doubled.warnings().iter().any(|text| text.contains("duplicate field")), "{:?}", doubled.warnings());
-    let doubled = admin.send(http::Method::POST, &format!("{maps}?fieldValidation=Strict"), "application/json", twice);
-    doubled.await.expect(400);
+    let strict = format!("{maps}?fieldValidation=Strict");
+    admin.send(http::Method::POST, &strict, "application/json", twice).await.expect(400);
     let strict = format!("{WIDGETS}?fieldValidation=Strict");
     admin.post(&strict, widget("w", json!({"bogus": 1}))).await.expect(400);
     admin.post(WIDGETS, widget("w", json!({}))).await.expect(201);
@@ -90,12 +90,11 @@ async fn managers_are_named_by_option_or_agent() {
     let admin = world.admin().await;
     let maps = format!("{NS}/configmaps");
     let manager = |body: &Value| body["metadata"]["managedFields"][0]["manager"].clone();
-    let by_agent =
-        admin.with("user-agent", "tool/1.2 (x)").post(&maps, json!({"metadata": {"name": "a"}, "data": {"k": "v"}}));
-    assert_eq!(manager(&by_agent.await.expect(201).body), "tool");
-    let by_option =
-        admin.post(&format!("{maps}?fieldManager=me"), json!({"metadata": {"name": "b"}, "data": {"k": "v"}}));
-    assert_eq!(manager(&by_option.await.expect(201).body), "me");
+    let body = |name: &str| json!({"metadata": {"name": name}, "data": {"k": "v"}});
+    let by_agent = admin.with("user-agent", "tool/1.2 (x)").post(&maps, body("a")).await.expect(201);
+    assert_eq!(manager(&by_agent.body), "tool");
+    let by_option = admin.post(&format!("{maps}?fieldManager=me"), body("b")).await.expect(201);
+    assert_eq!(manager(&by_option.body), "me");
     let long = "m".repeat(129);
     let refused =
         admin.post(&format!("{maps}?fieldManager={long}"), json!({"metadata": {"name": "c"}})).await.expect(422);

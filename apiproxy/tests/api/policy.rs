@@ -191,11 +191,8 @@ async fn acting_as_somebody_else_needs_leave() {
     bob.with("impersonate-user", "carol").with("impersonate-extra-scopes", "x").get(&pods).await.expect(403);
     let groupless = bob.with("impersonate-group", "system:masters").get(&pods).await;
     assert_eq!(groupless.code, 500, "{}", groupless.body);
-    let who = admin
-        .with("impersonate-user", "carol")
-        .with("impersonate-group", "g")
-        .post("/apis/authentication.k8s.io/v1/selfsubjectreviews", json!({}));
-    let who = who.await.expect(201);
+    let carol = admin.with("impersonate-user", "carol").with("impersonate-group", "g");
+    let who = carol.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", json!({})).await.expect(201);
     assert_eq!(who.body["status"]["userInfo"]["username"], "carol");
     assert_eq!(who.body["status"]["userInfo"]["groups"], json!(["g", "system:authenticated"]));
 }

@@ -12,8 +12,11 @@ use crate::{Errors, Path, Scope, Strategy, format, meta};
 pub(super) static SECRET: Strategy = Strategy {
     plural: "secrets",
     scope: Scope::Namespaced,
-    default: |_, obj| fill_text(obj, "type", "Opaque"),
-    prepare_create: write_only,
+    default: |_, obj| {
+        // Before ownership is recorded: nobody owns a field that is not there.
+        write_only(obj);
+        fill_text(obj, "type", "Opaque");
+    },
     prepare_update,
     validate,
     validate_update: |new, old, errors| {
@@ -37,7 +40,6 @@ fn write_only(obj: &mut Value) {
 }
 
 fn prepare_update(new: &mut Value, old: &Value) {
-    write_only(new);
     if text(new, "type").is_empty() {
         put(new, "type", text(old, "type"));
     }

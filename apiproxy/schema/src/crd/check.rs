@@ -135,7 +135,10 @@ fn spec(crd: &Value, errors: &mut Vec<Error>) {
     let versions = list(crd, &["spec", "versions"]);
     for (index, version) in versions.iter().enumerate() {
         if at(version, &["schema", "openAPIV3Schema"]).is_none() {
-            errors.push(Error::required(format!("spec.versions[{index}].schema.openAPIV3Schema"), ""));
+            errors.push(Error::required(
+                format!("spec.versions[{index}].schema.openAPIV3Schema"),
+                "schemas are required",
+            ));
         }
     }
     for (index, version) in versions.iter().enumerate() {
