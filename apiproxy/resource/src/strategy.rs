@@ -73,6 +73,7 @@ pub struct Strategy {
     pub(crate) create_on_update: bool,
     pub(crate) unconditional_update: bool,
     pub(crate) default: fn(&str, &mut Value),
+    pub(crate) fold: fn(&mut Value),
     pub(crate) prepare_create: fn(&mut Value),
     pub(crate) prepare_update: fn(&mut Value, &Value),
     pub(crate) prepare_status: fn(&mut Value, &Value),
@@ -95,6 +96,7 @@ pub(crate) const BASE: Strategy = Strategy {
     create_on_update: false,
     unconditional_update: true,
     default: |_, _| (),
+    fold: |_| (),
     prepare_create: |_| (),
     prepare_update: |_, _| (),
     prepare_status: |_, _| (),
@@ -139,6 +141,12 @@ impl Strategy {
     /// object is written in. Idempotent.
     pub fn default(&self, version: &str, obj: &mut Value) {
         (self.default)(version, obj);
+    }
+
+    /// Moves what is only for writing (`stringData`) to where it is stored, as upstream's conversion from the wire does:
+    /// before ownership of fields is recorded, so that nobody owns a field that is not there. Idempotent.
+    pub fn fold(&self, obj: &mut Value) {
+        (self.fold)(obj);
     }
 
     /// Prepares an object for its creation: status dropped where a status subresource owns it, generation, and what the

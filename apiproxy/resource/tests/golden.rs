@@ -65,6 +65,7 @@ fn errors_of(case: &Value) -> Vec<Value> {
     obj["metadata"]["uid"] = json!("00000000-0000-0000-0000-000000000000");
     obj["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
     let strategy = resource::of(resource);
+    strategy.fold(&mut obj);
     strategy.prepare_create(&mut obj);
     resource::convert::to_storage(resource, &mut obj);
     let errors = strategy.validate_create(&obj);

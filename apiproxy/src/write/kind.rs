@@ -16,7 +16,7 @@ impl<'a> Kind<'a> {
     /// The behaviour of a resource's kind.
     pub(crate) fn new(resource: &'a Resource) -> Self {
         // A custom resource never meets the strategy of a built-in one: its group has a dot, or is not core.
-        let group = if resource.custom.is_some() { "custom" } else { &resource.group };
+        let group = if resource.custom.is_some() { "custom" } else { &resource.storage_group };
         Self { resource, strategy: resource::strategy(group, &resource.plural) }
     }
 
@@ -25,6 +25,7 @@ impl<'a> Kind<'a> {
         schema::defaults::apply(self.resource.schema.node(), object);
         if self.resource.custom.is_none() {
             self.strategy.default(&self.resource.version, object);
+            self.strategy.fold(object);
         } else {
             schema::prune::drop_nulls(self.resource.schema.node(), object);
         }

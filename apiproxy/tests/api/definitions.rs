@@ -201,7 +201,7 @@ async fn bad_definitions_are_refused_and_taken_names_are_reported() {
         (with("/metadata/name", json!("other.example.test")), "must be spec.names.plural+\".\"+spec.group"),
         (with("/spec/scope", json!("Galaxy")), "spec.scope: Unsupported value"),
         (with("/spec/versions/1/storage", json!(true)), "must have exactly one version marked as storage version"),
-        (with("/spec/versions/0/schema", json!({})), "schemas are required"),
+        (with("/spec/versions/0/schema", json!({})), "spec.versions[0].schema.openAPIV3Schema: Required value"),
         (with("/spec/versions", json!([])), "spec.versions"),
     ] {
         let refused = admin.post(DEFINITIONS, bad).await.expect(422);

@@ -12,11 +12,8 @@ use crate::{Errors, Path, Scope, Strategy, format, meta};
 pub(super) static SECRET: Strategy = Strategy {
     plural: "secrets",
     scope: Scope::Namespaced,
-    default: |_, obj| {
-        // Before ownership is recorded: nobody owns a field that is not there.
-        write_only(obj);
-        fill_text(obj, "type", "Opaque");
-    },
+    default: |_, obj| fill_text(obj, "type", "Opaque"),
+    fold: write_only,
     prepare_update,
     validate,
     validate_update: |new, old, errors| {

@@ -135,10 +135,7 @@ fn spec(crd: &Value, errors: &mut Vec<Error>) {
     let versions = list(crd, &["spec", "versions"]);
     for (index, version) in versions.iter().enumerate() {
         if at(version, &["schema", "openAPIV3Schema"]).is_none() {
-            errors.push(Error::required(
-                format!("spec.versions[{index}].schema.openAPIV3Schema"),
-                "schemas are required",
-            ));
+            errors.push(Error::required(format!("spec.versions[{index}].schema.openAPIV3Schema"), ""));
         }
     }
     for (index, version) in versions.iter().enumerate() {
