@@ -204,12 +204,13 @@ impl Client {
     /// Reads until an answer fits: the way to wait for what the server does afterwards.
     pub(crate) async fn until(&self, path: &str, fits: impl Fn(&Reply) -> bool) -> Reply {
         let ask = async {
+            let mut again = tokio::time::interval(Duration::from_millis(5));
             loop {
+                again.tick().await;
                 let reply = self.get(path).await;
                 if fits(&reply) {
                     return reply;
                 }
-                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         tokio::time::timeout(PATIENCE, ask).await.unwrap_or_else(|_| panic!("{path} never became as expected"))
