@@ -51,6 +51,7 @@ pub(crate) async fn widgets(admin: &Client) {
 }
 
 /// A widget.
+#[expect(clippy::needless_pass_by_value, reason = "callers pass literals")]
 pub(crate) fn widget(name: &str, spec: Value) -> Value {
     json!({"apiVersion": "example.test/v1", "kind": "Widget", "metadata": {"name": name}, "spec": spec})
 }

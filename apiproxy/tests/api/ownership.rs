@@ -7,6 +7,7 @@ use crate::world::World;
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
+#[expect(clippy::needless_pass_by_value, reason = "callers pass literals")]
 fn map(data: Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": data})
 }
