@@ -23,20 +23,23 @@ const FRESH_WAIT: std::time::Duration = std::time::Duration::from_secs(3);
 pub(crate) async fn read(api: &Api, permit: &Permit<Read>, accept: Accept) -> Result<Answer, Error> {
     let info = permit.info();
     let resource = find(api, info)?;
-    if info.verb == "get" {
-        return get(api, info, resource, accept).await;
-    }
-    if !info.subresource.is_empty() || !resource.verbs.iter().any(|verb| verb == "list") {
+    let warning = crate::write::deprecation(&resource);
+    let mut answer = if info.verb == "get" {
+        get(api, info, resource, accept).await?
+    } else if !info.subresource.is_empty() || !resource.verbs.iter().any(|verb| verb == "list") {
         return Err(Error::MethodNotAllowed);
-    }
-    list(api, info, resource, accept).await
+    } else {
+        list(api, info, resource, accept).await?
+    };
+    crate::respond::warn(&mut answer, warning.as_slice());
+    Ok(answer)
 }
 
 /// The resource a request names. Errors: 404, also for a namespaced path to a cluster-scoped resource.
 pub(crate) fn find(api: &Api, info: &Info) -> Result<Arc<Resource>, Error> {
     let found = api.catalog.resource(info.tenant, &info.group, &info.version, &info.resource);
     let resource = found.ok_or_else(|| missing(api, info))?;
-    // A namespace is its own namespace; `/namespaces/a/namespaces/b` is nothing, and was authorised as something in `a`.
+    // A namespace is its own namespace.
     let is_namespaces = info.group.is_empty() && info.resource == "namespaces" && info.namespace == info.name;
     if resource.namespaced == info.namespace.is_empty() && !is_namespaces {
         let across = resource.namespaced && !info.named_by_path;
@@ -48,7 +51,9 @@ pub(crate) fn find(api: &Api, info: &Info) -> Result<Arc<Resource>, Error> {
         }
     }
     if !info.subresource.is_empty() && !resource.subresources.iter().any(|s| s.name == info.subresource) {
-        return Err(Error::NoSuchPath);
+        let (group, plural, name) = (resource.group.clone(), resource.plural.clone(), info.name.clone());
+        let custom = resource.custom.is_some();
+        return Err(if custom { Error::NotFound { group, resource: plural, name } } else { Error::NoSuchPath });
     }
     Ok(resource)
 }
@@ -140,6 +145,10 @@ async fn list(api: &Api, info: &Info, resource: Arc<Resource>, accept: Accept) -
     let lens = Lens::new(resource, info);
     let listing = select(api, info, lens.resource(), &selection, &paging)?;
     let mut metadata = json!({"resourceVersion": listing.revision.to_string()});
+    if lens.resource().custom.is_some() {
+        // Upstream's lists of custom resources have it, empty or not.
+        metadata["continue"] = json!("");
+    }
     if let Some(next) = &listing.next {
         metadata["continue"] = Value::from(continue_token(listing.revision, next));
         if selection.is_everything() {

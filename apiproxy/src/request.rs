@@ -164,7 +164,13 @@ pub fn parse(realm: Realm, parts: &Parts, path: &str) -> Result<Request, Error> 
         return Ok(Request::NonResource(info));
     };
     let deprecated_watch = tail.first().is_some_and(|s| s == "watch") && tail.len() > 1;
-    resource(if deprecated_watch { &tail[1..] } else { tail }, &mut info);
+    let tail = if deprecated_watch { &tail[1..] } else { tail };
+    // A namespace in a namespace is nothing; it would be authorised as something in the outer one.
+    if info.group.is_empty() && matches!(tail, [outer, _, inner, ..] if outer == "namespaces" && inner == "namespaces")
+    {
+        return Err(Error::NoSuchPath);
+    }
+    resource(tail, &mut info);
     if realm == Realm::Fleet {
         fleet_names(&mut info)?;
     }

@@ -35,6 +35,9 @@ impl Selection {
                     term.field
                 )));
             }
+            if !known && resource.custom.is_some() {
+                return Err(Error::BadRequest(format!("field label not supported: {}", term.field)));
+            }
             if !known {
                 let group_version = if resource.group.is_empty() {
                     format!("/{}", resource.version)

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::Api;
 use crate::authz::{Permit, Watch};
 use crate::fairness::Taken;
-use crate::read::{collection, find, fresh, group_version, key_namespace, parse_revision, scope};
+use crate::read::{collection, find, fresh, group_version, key_namespace, scope};
 use crate::request::Info;
 use crate::respond::{Accept, Answer, Encoding, Error, Form, Lens, Rows, partial};
 use crate::select::Selection;
@@ -47,6 +47,7 @@ pub(crate) async fn watch(api: &Api, permit: &Permit<Watch>, accept: Accept, sea
     if accept.encoding != Encoding::Json {
         return Err(Error::NotAcceptable("application/json, application/json;stream=watch".to_owned()));
     }
+    let warning = crate::write::deprecation(&resource);
     let selection = Selection::parse(&resource, info)?;
     let start = start(info)?;
     if let Start::NotOlderThan(revision) | Start::Initial { at_least: revision, .. } = start {
@@ -73,6 +74,7 @@ pub(crate) async fn watch(api: &Api, permit: &Permit<Watch>, accept: Accept, sea
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    crate::respond::warn(&mut answer, warning.as_slice());
     Ok(answer)
 }
 
@@ -89,13 +91,13 @@ enum Start {
 fn start(info: &Info) -> Result<Start, Error> {
     let query = &info.query;
     let invalid = |detail: &str| {
-        let errors = vec![schema::field::Error::forbidden("sendInitialEvents", detail)];
+        let errors = vec![schema::field::Error::forbidden("resourceVersionMatch", detail)];
         let kind = "ListOptions".to_owned();
         Error::Invalid { group: "meta.k8s.io".to_owned(), kind, name: String::new(), errors }
     };
     let matching = query.get("resourceVersionMatch");
     let version = query.get("resourceVersion");
-    let revision = if version.is_empty() { Revision(0) } else { parse_revision(version)? };
+    let revision = if version.is_empty() { Revision(0) } else { watched_revision(version)? };
     match query.optional_flag("sendInitialEvents") {
         None if !matching.is_empty() => {
             let errors = vec![schema::field::Error::forbidden(
@@ -114,6 +116,15 @@ fn start(info: &Info) -> Result<Start, Error> {
         Some(false) if revision.0 == 0 => Ok(Start::NotOlderThan(revision)),
         Some(false) => Ok(Start::After(revision)),
     }
+}
+
+fn watched_revision(text: &str) -> Result<Revision, Error> {
+    text.parse().map(Revision).map_err(|_| {
+        let quoted = schema::field::go_quote(text);
+        Error::Plain(format!(
+            "resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: invalid syntax"
+        ))
+    })
 }
 
 /// Subscribes and fills in the initial events. A subscription that cannot start leaves an ERROR event.

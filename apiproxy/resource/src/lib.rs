@@ -10,6 +10,7 @@
 //! schema crate's business and are taken as given: a field of the wrong type reads as absent.
 
 pub mod convert;
+pub mod event;
 pub mod fields;
 mod format;
 mod go;

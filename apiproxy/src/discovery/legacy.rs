@@ -38,7 +38,7 @@ pub(super) fn answer(api: &Api, info: &Info, path: &str, accept: Accept) -> Resu
             json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         }
         ["apis", group] => {
-            let (_, versions) = all.iter().find(|(name, _)| name == group).ok_or(Error::NoSuchPath)?;
+            let (_, versions) = all.iter().find(|(name, _)| name == group).ok_or(Error::NoSuchPage)?;
             let mut document = entry(group, versions);
             document["kind"] = Value::from("APIGroup");
             document["apiVersion"] = Value::from("v1");
@@ -46,7 +46,7 @@ pub(super) fn answer(api: &Api, info: &Info, path: &str, accept: Accept) -> Resu
         }
         ["api", version] => list("", version, &all)?,
         ["apis", group, version] => list(group, version, &all)?,
-        _ => return Err(Error::NoSuchPath),
+        _ => return Err(Error::NoSuchPage),
     };
     Ok(answer_json(accept, StatusCode::OK, &document))
 }
@@ -59,8 +59,8 @@ fn entry(group: &str, versions: &Versions) -> Value {
 }
 
 fn list(group: &str, version: &str, all: &[(String, Versions)]) -> Result<Value, Error> {
-    let (_, versions) = all.iter().find(|(name, _)| name == group).ok_or(Error::NoSuchPath)?;
-    let (_, members) = versions.iter().find(|(name, _)| name == version).ok_or(Error::NoSuchPath)?;
+    let (_, versions) = all.iter().find(|(name, _)| name == group).ok_or(Error::NoSuchPage)?;
+    let (_, members) = versions.iter().find(|(name, _)| name == version).ok_or(Error::NoSuchPage)?;
     let mut entries = Vec::new();
     for resource in members {
         let mut entry = json!({

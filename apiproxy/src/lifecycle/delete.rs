@@ -89,6 +89,16 @@ pub(crate) async fn begin(
     Err(Refused::Store(WriteError::Conflict(object)))
 }
 
+/// What a deletion would make of an object, and whether it would be gone.
+pub(crate) fn preview(resource: &Resource, object: &Object, terms: &Terms) -> Result<(Value, bool), Refused> {
+    check(object, terms)?;
+    Ok(match next(resource, object, terms) {
+        Step::Keep => (object.value(), false),
+        Step::Mark(value) => (value, false),
+        Step::Remove(value) => (value, true),
+    })
+}
+
 fn draft(resource: &Resource, value: Value) -> Draft {
     let fields = Kind::new(resource).fields(&value);
     Draft { value, fields }

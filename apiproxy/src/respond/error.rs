@@ -136,7 +136,7 @@ pub enum Error {
     #[error("exceeded quota of this cluster's store: {0}")]
     StoreFull(String),
     /// 504: a revision that is not there yet.
-    #[error("Too large resource version: {asked}, current: {current}")]
+    #[error("Timeout: Too large resource version: {asked}, current: {current}")]
     TooLargeResourceVersion {
         /// Revision asked for.
         asked: u64,

@@ -111,7 +111,7 @@ pub(super) fn object(
             resource.kind
         )));
     }
-    check_kind(resource, &mut value)?;
+    check_kind(resource, &mut value, body)?;
     plain_names(info, resource, &mut value)?;
     let unknown = shape(resource, &mut value)?;
     let warnings = judge(resource, &decoded, &unknown, validation)?;
@@ -131,7 +131,12 @@ fn excerpt(body: &Bytes) -> String {
 pub(super) fn shape(resource: &Resource, value: &mut Value) -> Result<Vec<String>, Error> {
     if resource.custom.is_some() {
         let unknown = schema::prune::metadata(resource.schema.node(), value);
-        let mut unknown = unknown.map_err(|mismatch| Error::BadRequest(mismatch.to_string()))?;
+        let mut unknown = unknown.map_err(|mismatch| {
+            Error::BadRequest(format!(
+                "{} in version \"{}\" cannot be handled as a {}: {mismatch}",
+                resource.kind, resource.version, resource.kind
+            ))
+        })?;
         unknown.extend(schema::prune::prune(resource.schema.node(), value));
         if !value["metadata"].is_object() {
             value["metadata"] = Value::Object(serde_json::Map::new());
@@ -170,16 +175,24 @@ pub(super) fn judge(
     )))
 }
 
-fn check_kind(resource: &Resource, value: &mut Value) -> Result<(), Error> {
+fn check_kind(resource: &Resource, value: &mut Value, body: &Bytes) -> Result<(), Error> {
     let want = group_version(resource);
     let given = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (version, kind) = (given("apiVersion"), given("kind"));
     if resource.custom.is_some() || resource.plural == tenancy::route::RESOURCE {
         // Custom resources have no default kind: both must be said (upstream: `crdhandler`).
         if kind.is_empty() || version.is_empty() {
+            let missing = if kind.is_empty() { "Kind" } else { "apiVersion" };
+            let text = excerpt(body);
             return Err(Error::BadRequest(format!(
-                "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing",
+                "the object provided is unrecognized (must be of type {}): Object '{missing}' is missing in '{text}' \
+                 ({text})",
                 resource.kind
+            )));
+        }
+        if version != want {
+            return Err(Error::BadRequest(format!(
+                "the API version in the data ({version}) does not match the expected API version ({want})"
             )));
         }
     }

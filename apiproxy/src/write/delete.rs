@@ -10,7 +10,7 @@ use store::{At, Object, Query, Scope};
 use super::options::Effect;
 use super::{Context, Outcome, body};
 use crate::admission;
-use crate::lifecycle::delete::{Ended, Propagation, Refused, Terms, begin};
+use crate::lifecycle::delete::{Ended, Propagation, Refused, Terms, begin, preview};
 use crate::read::{collection, key_namespace, stored};
 use crate::respond::{Error, Lens, Shown};
 use crate::select::Selection;
@@ -19,36 +19,63 @@ use crate::select::Selection;
 struct DeleteOptions {
     terms: Terms,
     dry_run: bool,
-    asked: Option<Propagation>,
+    /// `orphanDependents: false`, the old way to ask for dependents first.
+    waits: bool,
 }
 
 /// Deletes one object.
 pub(super) async fn delete(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
-    let options = options(context, &body)?;
+    let mut options = options(context, &body)?;
     let object = stored(context.api, context.info(), &context.resource)?;
     admission::delete(context, &object)?;
-    let dry_run = options.dry_run || context.options.effect == Effect::DryRun;
-    if dry_run {
-        return Ok(success(context, &object));
+    let warnings = default_policy(context, &object, &mut options.terms);
+    if options.dry_run || context.options.effect == Effect::DryRun {
+        let (value, gone) = preview(&context.resource, &object, &options.terms)
+            .map_err(|error| refused(context, &context.info().name, error))?;
+        if gone && !returns_object(context) {
+            return Ok(success(context, &object));
+        }
+        return Ok(Outcome::object(StatusCode::OK, Shown::Computed(Box::new(value), context.tenant), warnings));
     }
     let ended = begin(context.api, &context.resource, object, &options.terms).await;
-    match ended.map_err(|error| refused(context, &context.info().name, error))? {
+    let outcome = match ended.map_err(|error| refused(context, &context.info().name, error))? {
         Ended::Gone(object) if returns_object(context) => {
-            Ok(Outcome::object(StatusCode::OK, Shown::Stored(object), Vec::new()))
+            Outcome::object(StatusCode::OK, Shown::Stored(object), warnings)
         }
-        Ended::Gone(object) => Ok(success(context, &object)),
+        Ended::Gone(object) => success(context, &object).warned(warnings),
         Ended::Pending(object) => {
-            // Upstream answers 202 only to those who asked for a policy that waits.
-            let waits = options.asked == Some(Propagation::Foreground);
-            let code = if waits { StatusCode::ACCEPTED } else { StatusCode::OK };
-            Ok(Outcome::object(code, Shown::Stored(object), Vec::new()))
+            // Upstream answers 202 only to those who asked in the old way.
+            let code = if options.waits { StatusCode::ACCEPTED } else { StatusCode::OK };
+            Outcome::object(code, Shown::Stored(object), warnings)
         }
+    };
+    Ok(outcome)
+}
+
+/// The policy of kinds that orphan unless told otherwise (upstream: `DefaultGarbageCollectionPolicy` of Jobs and
+/// ReplicationControllers). Returns what to warn about.
+fn default_policy(context: &Context<'_>, object: &Object, terms: &mut Terms) -> Vec<String> {
+    let resource = &context.resource;
+    let job = resource.group == "batch" && resource.plural == "jobs";
+    let controller = resource.group.is_empty() && resource.plural == "replicationcontrollers";
+    let decided = || {
+        let value = object.value();
+        let finalizers = value["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+        finalizers.iter().any(|finalizer| finalizer == "orphan" || finalizer == "foregroundDeletion")
+    };
+    if !(job || controller) || terms.propagation.is_some() || decided() {
+        return Vec::new();
     }
+    terms.propagation = Some(Propagation::Orphan);
+    let text = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove \
+         them or set propagationPolicy=Orphan to suppress this warning";
+    if job { vec![text.to_owned()] } else { Vec::new() }
 }
 
 /// Deletes everything a selector selects; answers with the list of what was there.
 pub(super) async fn delete_collection(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
-    let options = options(context, &body)?;
+    let mut options = options(context, &body)?;
+    let asked = options.terms.propagation;
     let info = context.info();
     let objects = selected(context)?;
     let lens = Lens::new(context.resource.clone(), info);
@@ -56,6 +83,8 @@ pub(super) async fn delete_collection(context: &Context<'_>, body: Bytes) -> Res
     for object in objects {
         admission::delete(context, &object)?;
         let name = object.key().name.to_string();
+        options.terms.propagation = asked;
+        default_policy(context, &object, &mut options.terms);
         if options.dry_run || context.options.effect == Effect::DryRun {
             items.push(lens.value(&object));
             continue;
@@ -64,6 +93,13 @@ pub(super) async fn delete_collection(context: &Context<'_>, body: Bytes) -> Res
             Ok(Ended::Gone(object) | Ended::Pending(object)) => items.push(lens.value(&object)),
             Err(Refused::Missing) => {}
             Err(error) => return Err(refused(context, &name, error)),
+        }
+    }
+    if context.resource.custom.is_none() {
+        // Items of built-in lists carry no kind of their own.
+        for item in &mut items {
+            super::remove(item, "apiVersion");
+            super::remove(item, "kind");
         }
     }
     let list = json!({
@@ -142,6 +178,13 @@ fn options(context: &Context<'_>, body: &Bytes) -> Result<DeleteOptions, Error> 
     } else {
         body::of_kind(context.headers, body, "meta.k8s.io", "v1", "DeleteOptions")?
     };
+    let kind = value["kind"].as_str().unwrap_or_default();
+    if !matches!(kind, "" | "DeleteOptions") {
+        let version = schema::field::go_quote(value["apiVersion"].as_str().unwrap_or_default());
+        let kind = schema::field::go_quote(kind);
+        let scheme = "in scheme \"pkg/runtime/scheme.go:111\"";
+        return Err(Error::BadRequest(format!("no kind {kind} is registered for version {version} {scheme}")));
+    }
     let mut errors = Vec::new();
     let policy_text = value["propagationPolicy"].as_str().unwrap_or(query.get("propagationPolicy"));
     let orphan = value["orphanDependents"].as_bool().or_else(|| query.optional_flag("orphanDependents"));
@@ -181,5 +224,5 @@ fn options(context: &Context<'_>, body: &Bytes) -> Result<DeleteOptions, Error> 
         uid: precondition("uid"),
         version: precondition("resourceVersion"),
     };
-    Ok(DeleteOptions { terms, dry_run, asked })
+    Ok(DeleteOptions { terms, dry_run, waits: orphan == Some(false) })
 }

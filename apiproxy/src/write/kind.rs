@@ -1,5 +1,6 @@
 //! What a kind adds to the general rules: built-in kinds through `resource::strategy`, custom ones by their definition.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use resource::Strategy;
@@ -40,6 +41,17 @@ impl<'a> Kind<'a> {
         {
             resource::convert::to_storage(self.resource, object);
         }
+    }
+
+    /// An object in the form its kind is judged in, which is the stored one (upstream: the internal version).
+    fn stored_form<'v>(&self, object: &'v Value) -> Cow<'v, Value> {
+        let resource = self.resource;
+        if resource.version == resource.storage_version && resource.group == resource.storage_group {
+            return Cow::Borrowed(object);
+        }
+        let mut object = object.clone();
+        resource::convert::to_storage(resource, &mut object);
+        Cow::Owned(object)
     }
 
     /// Removes and sets what clients do not decide on create.
@@ -87,9 +99,12 @@ impl<'a> Kind<'a> {
     /// What is wrong with a new object.
     pub(crate) fn validate_create(&self, object: &Value) -> Vec<field::Error> {
         let Some(custom) = &self.resource.custom else {
-            let mut errors = self.strategy.validate_create(object);
+            let mut errors = self.strategy.validate_create(&self.stored_form(object));
             if is_definition(self.resource) {
                 errors.extend(schema::crd::validate_create(object));
+            }
+            if self.resource.group == "events.k8s.io" {
+                errors.extend(resource::event::validate_new(&self.stored_form(object)));
             }
             return errors;
         };
@@ -102,7 +117,7 @@ impl<'a> Kind<'a> {
     /// What is wrong with a change.
     pub(crate) fn validate_update(&self, new: &Value, old: &Value) -> Vec<field::Error> {
         let Some(custom) = &self.resource.custom else {
-            let mut errors = self.strategy.validate_update(new, old);
+            let mut errors = self.strategy.validate_update(&self.stored_form(new), &self.stored_form(old));
             if is_definition(self.resource) {
                 errors.extend(schema::crd::validate_update(new, old));
             }
@@ -116,7 +131,7 @@ impl<'a> Kind<'a> {
     /// What is wrong with a change of status.
     pub(crate) fn validate_status(&self, new: &Value, old: &Value) -> Vec<field::Error> {
         match &self.resource.custom {
-            None => self.strategy.validate_status(new, old),
+            None => self.strategy.validate_status(&self.stored_form(new), &self.stored_form(old)),
             Some(custom) => self.validate_custom(custom, new, Some(old)),
         }
     }

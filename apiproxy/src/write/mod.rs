@@ -104,6 +104,10 @@ impl Outcome {
         Self { code, body: OutcomeBody::Object(shown), warnings }
     }
 
+    pub(crate) fn warned(self, warnings: Vec<String>) -> Self {
+        Self { warnings, ..self }
+    }
+
     pub(crate) fn other(code: StatusCode, value: Value, warnings: Vec<String>) -> Self {
         Self { code, body: OutcomeBody::Other(value), warnings }
     }
@@ -140,9 +144,7 @@ pub(crate) async fn write(
         }
     };
     let mut warnings = outcome.warnings;
-    if let Some(text) = context.resource.custom.as_ref().and_then(|custom| custom.deprecation.clone()) {
-        warnings.push(text);
-    }
+    warnings.extend(deprecation(&context.resource));
     let mut answer = match outcome.body {
         OutcomeBody::Object(shown) => Lens::new(context.resource.clone(), info).answer(accept, outcome.code, &shown),
         OutcomeBody::Other(value) => {
@@ -151,6 +153,15 @@ pub(crate) async fn write(
     };
     respond::warn(&mut answer, &warnings);
     Ok(answer)
+}
+
+/// What is said with every answer about a kind that is going away.
+pub(crate) fn deprecation(resource: &Resource) -> Option<String> {
+    let Some(custom) = &resource.custom else {
+        let table = schema::table::Table::builtin();
+        return table.deprecation(&resource.group, &resource.version, &resource.kind).map(str::to_owned);
+    };
+    custom.deprecation.clone()
 }
 
 fn check_verb(resource: &Resource, info: &Info) -> Result<(), Error> {

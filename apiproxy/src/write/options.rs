@@ -73,7 +73,7 @@ impl Options {
             errors.push(field::Error::too_long("fieldManager", MAX_MANAGER));
         }
         if let Some((at, c)) = named.char_indices().find(|(_, c)| c.is_control()) {
-            let detail = format!("should only contain printable characters, found {c:?} at position {at}");
+            let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
             errors.push(field::Error::invalid("fieldManager", named, detail));
         }
         if !errors.is_empty() {
@@ -121,7 +121,7 @@ fn from_agent(headers: &HeaderMap) -> String {
 impl Options {
     /// Records who changed what. Apply has done so itself.
     pub(crate) fn track(&self, resource: &Resource, part: Part, old: Option<&Value>, new: &mut Value, now: &str) {
-        if self.manager.operation == Operation::Update {
+        if self.manager.operation == Operation::Update && part != Part::System {
             patch::apply::track(resource.schema.node(), old, new, &self.manager, now, reset(resource, part));
         }
         if let Some(old) = old {
@@ -135,7 +135,7 @@ pub(crate) fn reset(resource: &Resource, part: Part) -> Reset<'static> {
     let has_status = resource.subresources.iter().any(|sub| sub.name == "status");
     match part {
         Part::Main if has_status => Reset::Fields(&["status"]),
-        Part::Main | Part::Bare => Reset::NOTHING,
+        Part::Main | Part::Bare | Part::System => Reset::NOTHING,
         Part::Status if resource.custom.is_some() => Reset::AllBut(&["status"]),
         Part::Status => Reset::Fields(&["spec", "metadata.labels"]),
     }

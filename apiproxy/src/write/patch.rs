@@ -22,6 +22,9 @@ pub(super) enum PatchType {
     Apply,
 }
 
+/// What custom resources are patched with.
+const CUSTOM_PATCHES: &str = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml";
+
 /// Upstream's whole answer to a patch of an unknown type.
 fn unsupported() -> Error {
     Error::Status(json!({
@@ -75,6 +78,7 @@ pub(super) fn patch_type(context: &Context<'_>) -> Result<PatchType, Error> {
         // Custom resources have no patch strategies (upstream: 415).
         "application/strategic-merge-patch+json" if context.resource.custom.is_none() => Ok(PatchType::Strategic),
         "application/apply-patch+yaml" => Ok(PatchType::Apply),
+        "application/strategic-merge-patch+json" => Err(Error::UnsupportedMediaType(CUSTOM_PATCHES.to_owned())),
         _ => Err(unsupported()),
     }
 }
@@ -110,6 +114,9 @@ fn status(code: u16, reason: &str, message: &str) -> Error {
     });
     if !reason.is_empty() {
         status["reason"] = json!(reason);
+    }
+    if code == 422 {
+        status["details"] = json!({});
     }
     Error::Status(status)
 }

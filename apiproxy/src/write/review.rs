@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use schema::field;
 use serde_json::{Value, json};
 
 use super::update::Part;
@@ -17,13 +18,19 @@ pub(super) fn review(context: &Context<'_>, bytes: &Bytes) -> Result<Outcome, Er
     let decoded = body::object(info, &context.resource, context.headers, bytes, context.options.validation)?;
     let mut review = decoded.value;
     let caller = context.permit.caller();
+    if !matches!(info.resource.as_str(), "selfsubjectreviews" | "selfsubjectrulesreviews") {
+        context.options.track(&context.resource, Part::Main, None, &mut review, &context.now);
+    }
     match info.resource.as_str() {
         "selfsubjectaccessreviews" => {
-            let asked = attributes(context, &review["spec"])?;
+            let (asked, errors) = attributes(&review["spec"]);
+            if !errors.is_empty() {
+                return Err(invalid(errors));
+            }
             review["status"] = verdict(context, caller, &asked);
         }
         "subjectaccessreviews" => subject(context, &mut review, None)?,
-        "localsubjectaccessreviews" => subject(context, &mut review, Some(info.namespace.clone()))?,
+        "localsubjectaccessreviews" => subject(context, &mut review, Some(&info.namespace))?,
         "selfsubjectrulesreviews" => {
             let namespace = review["spec"]["namespace"].as_str().unwrap_or_default();
             if namespace.is_empty() {
@@ -35,10 +42,14 @@ pub(super) fn review(context: &Context<'_>, bytes: &Bytes) -> Result<Outcome, Er
         "tokenreviews" => review["status"] = token(context, &review["spec"])?,
         _ => return Err(Error::MethodNotAllowed),
     }
-    if info.resource == "selfsubjectreviews" {
-        review["metadata"]["creationTimestamp"] = json!(context.now);
-    } else {
-        context.options.track(&context.resource, Part::Main, None, &mut review, &context.now);
+    match info.resource.as_str() {
+        "selfsubjectreviews" => review["metadata"]["creationTimestamp"] = json!(context.now),
+        "selfsubjectrulesreviews" => {
+            review["metadata"] = json!({});
+            review["spec"] = json!({});
+        }
+        "localsubjectaccessreviews" => review["metadata"]["namespace"] = json!(info.namespace),
+        _ => {}
     }
     Ok(Outcome::other(StatusCode::CREATED, review, decoded.warnings))
 }
@@ -51,46 +62,64 @@ fn verdict(context: &Context<'_>, caller: &Caller, asked: &Attributes) -> Value 
     }
 }
 
-fn attributes(context: &Context<'_>, spec: &Value) -> Result<Attributes, Error> {
+fn invalid(errors: Vec<field::Error>) -> Error {
+    // Upstream names no kind here.
+    Error::Invalid { group: "authorization.k8s.io".to_owned(), kind: String::new(), name: String::new(), errors }
+}
+
+/// What a review asks about, and what is wrong with how it asks.
+fn attributes(spec: &Value) -> (Attributes, Vec<field::Error>) {
     let (resource, path) = (&spec["resourceAttributes"], &spec["nonResourceAttributes"]);
-    let invalid = |detail: &str| {
-        let error = schema::field::Error::invalid("spec.resourceAttributes", Value::Null, detail);
-        context.invalid("", vec![error])
-    };
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    let on_path = || Attributes { verb: text(path, "verb"), path: Some(text(path, "path")), ..Attributes::default() };
+    let on_resource = || Attributes {
+        verb: text(resource, "verb"),
+        group: text(resource, "group"),
+        resource: text(resource, "resource"),
+        subresource: text(resource, "subresource"),
+        namespace: text(resource, "namespace"),
+        name: text(resource, "name"),
+        path: None,
+    };
     match (resource.is_object(), path.is_object()) {
-        (true, true) => Err(invalid("cannot be specified in combination with nonResourceAttributes")),
-        (false, false) => Err(invalid("exactly one of nonResourceAttributes or resourceAttributes must be specified")),
-        (false, true) => {
-            Ok(Attributes { verb: text(path, "verb"), path: Some(text(path, "path")), ..Attributes::default() })
+        (true, true) => {
+            let detail = "cannot be specified in combination with resourceAttributes";
+            let shown = json!({"Path": text(path, "path"), "Verb": text(path, "verb")});
+            (on_path(), vec![field::Error::invalid("spec.nonResourceAttributes", shown, detail)])
         }
-        (true, false) => Ok(Attributes {
-            verb: text(resource, "verb"),
-            group: text(resource, "group"),
-            resource: text(resource, "resource"),
-            subresource: text(resource, "subresource"),
-            namespace: text(resource, "namespace"),
-            name: text(resource, "name"),
-            path: None,
-        }),
+        (false, false) => {
+            let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            let error = field::Error::invalid("spec.resourceAttributes", Value::Null, detail);
+            (Attributes::default(), vec![error])
+        }
+        (false, true) => (on_path(), Vec::new()),
+        (true, false) => (on_resource(), Vec::new()),
     }
 }
 
-fn subject(context: &Context<'_>, review: &mut Value, namespace: Option<String>) -> Result<(), Error> {
+fn subject(context: &Context<'_>, review: &mut Value, namespace: Option<&str>) -> Result<(), Error> {
     let spec = review["spec"].clone();
-    let asked = attributes(context, &spec)?;
-    if let Some(namespace) = namespace
-        && asked.namespace != namespace
-    {
-        let message = format!("spec.resourceAttributes.namespace must match namespace: {namespace}");
-        return Err(Error::BadRequest(message));
-    }
+    let (asked, mut errors) = attributes(&spec);
     let strings = |value: &Value| serde_json::from_value::<Vec<String>>(value.clone()).unwrap_or_default();
     let user = spec["user"].as_str().unwrap_or_default().to_owned();
     let groups = strings(&spec["groups"]);
     if user.is_empty() && groups.is_empty() {
         let detail = "at least one of user or group must be specified";
-        return Err(context.invalid("", vec![schema::field::Error::required("spec.user", detail)]));
+        errors.push(field::Error::invalid("spec.user", "", detail));
+    }
+    if let Some(namespace) = namespace {
+        if spec["nonResourceAttributes"].is_object() {
+            let detail = "disallowed on this kind of request";
+            errors.push(field::Error::invalid("spec.nonResourceAttributes", Value::Null, detail));
+        }
+        if asked.namespace != namespace {
+            let given = asked.namespace.clone();
+            let detail = "must match metadata.namespace";
+            errors.push(field::Error::invalid("spec.resourceAttributes.namespace", given, detail));
+        }
+    }
+    if !errors.is_empty() {
+        return Err(invalid(errors));
     }
     let extra = spec["extra"].as_object().into_iter().flatten();
     let extra = extra.map(|(key, value)| (key.clone(), strings(value))).collect();
@@ -152,6 +181,6 @@ fn token(context: &Context<'_>, spec: &Value) -> Result<Value, Error> {
                 audiences.into_iter().filter(|wanted| own.iter().any(|own| own == wanted)).collect();
             json!({"authenticated": true, "user": user_info(&caller), "audiences": shared})
         }
-        None => json!({"user": {}, "error": "[invalid bearer token]"}),
+        None => json!({"user": {}, "error": "invalid bearer token"}),
     })
 }

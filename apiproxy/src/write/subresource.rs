@@ -133,19 +133,20 @@ async fn scale(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
 /// `pods/binding`: assigns a pod to a node, once (upstream: `BindingREST.assignPod`).
 async fn bind(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
     let binding = body::of_kind(context.headers, &body, "", "v1", "Binding")?;
+    if binding["metadata"]["name"].as_str().unwrap_or_default() != context.info().name {
+        return Err(Error::BadRequest("name in URL does not match name in Binding object".to_owned()));
+    }
     let errors = resource::pod::validate_binding(&binding);
     if !errors.is_empty() {
         let (group, kind) = (String::new(), "Binding".to_owned());
         return Err(Error::Invalid { group, kind, name: context.info().name.clone(), errors });
     }
-    if binding["metadata"]["name"].as_str().is_some_and(|name| !name.is_empty() && name != context.info().name) {
-        return Err(Error::BadRequest("name in URL does not match name in Binding object".to_owned()));
-    }
     let uid = binding["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     let name = context.info().name.clone();
-    rewrite(context, Part::Bare, &mut Vec::new(), |old| {
+    rewrite(context, Part::System, &mut Vec::new(), |old| {
         if let Some(reason) = resource::pod::refuses_binding(old) {
-            return Err(context.conflict(&name, reason));
+            let (group, resource) = (String::new(), "pods/binding".to_owned());
+            return Err(Error::Conflict { group, resource, name: name.clone(), message: reason });
         }
         let mut new = old.clone();
         super::remove(&mut new["metadata"], "resourceVersion");

@@ -95,10 +95,12 @@ fn bound(context: &Context<'_>, account: &Object, reference: &Value) -> Result<B
         "Pod" => "pods",
         "Secret" => "secrets",
         other => {
-            return Err(Error::BadRequest(format!(
-                "cannot bind token for serviceaccount {}/{} to object {other}",
-                info.namespace, info.name
-            )));
+            let version = if text("apiVersion").contains('/') {
+                text("apiVersion").to_owned()
+            } else {
+                format!("/{}", text("apiVersion"))
+            };
+            return Err(Error::BadRequest(format!("cannot bind token to object of type {version}, Kind={other}")));
         }
     };
     let found = context.api.store.get(context.tenant, &Collection::new("", resource), &info.namespace, text("name"));

@@ -23,6 +23,8 @@ pub(crate) enum Part {
     Status,
     /// Whatever the closure returns, neither prepared nor validated (finalize, binding, approval …).
     Bare,
+    /// As [`Part::Bare`], and nobody comes to own what changes (binding).
+    System,
 }
 
 /// Attempts at a change without preconditions before the conflict is reported.
@@ -49,7 +51,11 @@ pub(super) async fn update(context: &Context<'_>, body: Bytes) -> Result<Outcome
             Value::from(0),
             "must be specified for an update",
         );
-        return Err(context.invalid(&info.name, vec![error]));
+        // For custom resources upstream names the resource here, not the kind.
+        let custom = context.resource.custom.is_some();
+        let kind = if custom { context.resource.plural.clone() } else { context.resource.kind.clone() };
+        let (group, name) = (context.resource.group.clone(), info.name.clone());
+        return Err(Error::Invalid { group, kind, name, errors: vec![error] });
     }
     let shown = rewrite(context, part, &mut warnings, |_| Ok(object.clone())).await?;
     Ok(Outcome::object(StatusCode::OK, shown, warnings))
@@ -160,7 +166,7 @@ async fn once(
     match part {
         Part::Main => kind.prepare_update(&mut new, old),
         Part::Status => kind.prepare_status(&mut new, old),
-        Part::Bare => {}
+        Part::Bare | Part::System => {}
     }
     keep_system_fields(&mut new, old);
     context.options.track(&context.resource, part, Some(old), &mut new, &context.now);
@@ -170,7 +176,7 @@ async fn once(
         Part::Status => kind.validate_status(admitted.value(), old),
         Part::Main => kind.validate_update(admitted.value(), old),
         // Whoever rewrites a bare part has checked it.
-        Part::Bare => Vec::new(),
+        Part::Bare | Part::System => Vec::new(),
     };
     if !errors.is_empty() {
         return Err(context.invalid(name, errors));

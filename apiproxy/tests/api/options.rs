@@ -33,7 +33,10 @@ async fn a_dry_run_stores_nothing_whatever_the_verb() {
     admin.delete(&format!("{maps}?{dry}")).await.expect(200);
     admin.delete(&format!("/api/v1/namespaces/kube-public?{dry}")).await.expect(403);
     admin.post(&format!("{NS}/pods/p/eviction?{dry}"), json!({"metadata": {"name": "p"}})).await.expect(201);
-    admin.post(&format!("{NS}/pods/p/binding?{dry}"), json!({"target": {"name": "n"}})).await.expect(201);
+    admin
+        .post(&format!("{NS}/pods/p/binding?{dry}"), json!({"metadata": {"name": "p"}, "target": {"name": "n"}}))
+        .await
+        .expect(201);
     admin.merge(&format!("{NS}/pods/p/status?{dry}"), json!({"status": {"phase": "Failed"}})).await.expect(200);
     admin.merge(&format!("{WIDGETS}/w/scale?{dry}"), json!({"spec": {"replicas": 5}})).await.expect(200);
     let service = json!({"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}});

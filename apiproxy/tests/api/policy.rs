@@ -230,7 +230,7 @@ async fn reviews_tell_what_requests_would() {
     let local = format!("{REVIEWS}/namespaces/default/localsubjectaccessreviews");
     let mut elsewhere = attributes("get");
     elsewhere["namespace"] = json!("kube-system");
-    admin.post(&local, json!({"spec": {"user": "bob", "resourceAttributes": elsewhere}})).await.expect(400);
+    admin.post(&local, json!({"spec": {"user": "bob", "resourceAttributes": elsewhere}})).await.expect(422);
 }
 
 #[tokio::test]

@@ -14,7 +14,10 @@ async fn pod(admin: &Client, name: &str) -> Value {
 
 async fn running(admin: &Client, name: &str) {
     pod(admin, name).await;
-    admin.post(&format!("{PODS}/{name}/binding"), json!({"target": {"name": "n"}})).await.expect(201);
+    admin
+        .post(&format!("{PODS}/{name}/binding"), json!({"metadata": {"name": name}, "target": {"name": "n"}}))
+        .await
+        .expect(201);
     admin
         .merge(
             &format!("{PODS}/{name}/status"),
@@ -33,12 +36,13 @@ async fn pods_are_assigned_once() {
     pod(&admin, "a").await;
     let path = format!("{PODS}/a/binding");
     for (body, code) in [
-        (json!({"target": {}}), 422),
-        (json!({"target": {"kind": "Pod", "name": "n"}}), 422),
+        (json!({"target": {"name": "n"}}), 400),
+        (json!({"metadata": {"name": "a"}, "target": {}}), 422),
+        (json!({"metadata": {"name": "a"}, "target": {"kind": "Pod", "name": "n"}}), 422),
         (json!({"metadata": {"name": "b"}, "target": {"name": "n"}}), 400),
-        (json!({"metadata": {"uid": "other"}, "target": {"name": "n"}}), 409),
-        (json!({"metadata": {"annotations": {"k": "v"}}, "target": {"kind": "Node", "name": "n"}}), 201),
-        (json!({"target": {"name": "m"}}), 409),
+        (json!({"metadata": {"name": "a", "uid": "other"}, "target": {"name": "n"}}), 409),
+        (json!({"metadata": {"name": "a", "annotations": {"k": "v"}}, "target": {"kind": "Node", "name": "n"}}), 201),
+        (json!({"metadata": {"name": "a"}, "target": {"name": "m"}}), 409),
     ] {
         let reply = admin.post(&path, body.clone()).await;
         assert_eq!(reply.code, code, "{body}: {}", reply.body);
@@ -47,7 +51,10 @@ async fn pods_are_assigned_once() {
     assert_eq!((&read["spec"]["nodeName"], &read["metadata"]["annotations"]["k"]), (&json!("n"), &json!("v")));
     let scheduled = read["status"]["conditions"].as_array().unwrap().iter().find(|c| c["type"] == "PodScheduled");
     assert_eq!(scheduled.unwrap()["status"], "True");
-    admin.post(&format!("{PODS}/none/binding"), json!({"target": {"name": "n"}})).await.expect(404);
+    admin
+        .post(&format!("{PODS}/none/binding"), json!({"metadata": {"name": "none"}, "target": {"name": "n"}}))
+        .await
+        .expect(404);
 }
 
 #[tokio::test]

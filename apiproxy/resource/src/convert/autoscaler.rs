@@ -41,6 +41,8 @@ pub(super) fn to_v1(obj: &mut Value) {
         let new = child(obj, "status");
         drop_field(new, "currentMetrics");
         drop_field(new, "conditions");
+        // Left out in v2 when it is zero, never in v1.
+        object(new).entry("currentReplicas").or_insert_with(|| json!(0));
         let percents = list(&status, "currentMetrics").iter().filter(|metric| is_cpu(metric));
         if let Some(percent) = percents.filter_map(|metric| utilization(metric, "current")).next_back() {
             put(new, "currentCPUUtilizationPercentage", percent);

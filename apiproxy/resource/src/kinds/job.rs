@@ -75,8 +75,14 @@ fn prepare_create(job: &mut Value) {
     for key in ["controller-uid", "batch.kubernetes.io/controller-uid"] {
         labels.entry(key).or_insert_with(|| json!(uid));
     }
+    let labels = Value::Object(labels.clone());
     let selector = object(child(child(spec, "selector"), "matchLabels"));
     selector.entry("batch.kubernetes.io/controller-uid").or_insert_with(|| json!(uid));
+    let meta = child(job, "metadata");
+    if at(meta, "labels").as_object().is_none_or(serde_json::Map::is_empty) {
+        // Upstream's default labels of a Job are those of its pods: the same map, so that it gets these too.
+        put(meta, "labels", labels);
+    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,13 @@ pub(super) static NODE: Strategy = Strategy {
             put(status, "allocatable", capacity);
         }
     },
+    fold: |obj| {
+        // The older of two names for the same: its conversion fills the newer one.
+        let range = text(at(obj, "spec"), "podCIDR").to_owned();
+        if !range.is_empty() && list(at(obj, "spec"), "podCIDRs").is_empty() {
+            put(child(obj, "spec"), "podCIDRs", vec![Value::from(range)]);
+        }
+    },
     fields: &[("spec.unschedulable", |node| flag(at(node, "spec"), "unschedulable").to_string())],
     ..BASE
 };

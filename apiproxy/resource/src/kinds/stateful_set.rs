@@ -22,6 +22,13 @@ pub(super) static STATEFUL_SET: Strategy = Strategy {
     status: Status::Reset(r#"{"replicas":0,"availableReplicas":0}"#),
     generation: Generation::On(&["spec"]),
     default,
+    fold: |obj| {
+        // Upstream's conversion says what claims are.
+        for template in items_mut(child(obj, "spec"), "volumeClaimTemplates") {
+            put(template, "apiVersion", "v1");
+            put(template, "kind", "PersistentVolumeClaim");
+        }
+    },
     validate: |obj, errors| {
         let spec = at(obj, "spec");
         validate(spec, errors);
