@@ -94,11 +94,7 @@ impl Options {
             name: if named.is_empty() { from_agent(headers) } else { named.to_owned() },
             operation: operation(headers),
             api_version: group_version(resource),
-            subresource: if info.subresource == "scale" || info.subresource == "status" {
-                info.subresource.clone()
-            } else {
-                String::new()
-            },
+            subresource: info.subresource.clone(),
         };
         Ok(Self { effect, validation, manager, force: info.query.flag("force"), manager_named: !named.is_empty() })
     }

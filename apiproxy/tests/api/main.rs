@@ -4,7 +4,7 @@
 //!   world    a server in memory with two tenants, `acme` and `beta`, and what clients need to reach it
 //!   client   one identity at one door: requests, answers, watches
 //! ```
-#![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "test code")]
 
 mod client;
 mod world;
