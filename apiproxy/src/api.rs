@@ -23,6 +23,8 @@ pub struct Api {
     pub(crate) rbac: crate::authz::rbac::Cache,
     /// Seats of requests in flight, per tenant.
     pub(crate) seats: crate::fairness::Seats,
+    /// Descriptions of built-in kinds, from the host.
+    pub(crate) words: crate::discovery::words::Words,
     /// Counters and gauges.
     pub(crate) metrics: crate::admin::Metrics,
     /// Ends watches when the server drains.
@@ -43,6 +45,7 @@ impl Api {
             routes: Arc::default(),
             rbac: crate::authz::rbac::Cache::default(),
             seats: crate::fairness::Seats::default(),
+            words: crate::discovery::words::Words::default(),
             metrics: crate::admin::Metrics::default(),
             draining: tokio_util::sync::CancellationToken::new(),
             services,

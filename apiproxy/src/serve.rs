@@ -106,7 +106,7 @@ where
         Permitted::Connect(permit) => connect::open(api, &permit, parts, body, seat(Seat::Stream)?).await,
         Permitted::NonResource(permit) => {
             let _seat = seat(Seat::Request)?;
-            discovery::answer(api, &permit, parts)
+            discovery::answer(api, &permit, parts).await
         }
     }
 }

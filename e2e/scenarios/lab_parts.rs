@@ -73,6 +73,11 @@ fn lab_parts_serve_upstream_controllers() {
         let nodes = kubectl.run("get nodes --no-headers").result().map_err(|failed| failed.to_string())?;
         if nodes.lines().filter(|line| line.contains(" Ready ")).count() == 3 { Ok(()) } else { Err(nodes) }
     });
+    // Upstream's controller manager takes the taint of an unready node away a moment after it has become ready.
+    eventually("nothing keeps pods off the nodes", || {
+        let taints = kubectl.run("get nodes -o jsonpath={.items[*].spec.taints}").ok();
+        if taints.trim().is_empty() { Ok(()) } else { Err(taints) }
+    });
     eventually("heartbeats", || kubectl.run("get lease -n kube-node-lease lab-node-1").result());
 
     kubectl.input("apply -f -", WEB).ok();

@@ -58,6 +58,7 @@ fn describe(cluster: &Kubectl) {
 fn explain(cluster: &Kubectl) {
     let text = cluster.run("explain deployment.spec.strategy.rollingUpdate").ok();
     assert!(text.contains("GROUP:      apps") && text.contains("maxSurge"), "{text}");
+    assert!(text.contains("Rolling update config params."), "{text}");
     assert!(cluster.run("explain pod --recursive").ok().contains("ephemeralContainers"));
 }
 

@@ -86,6 +86,16 @@ pub fn describe(document: &mut Value, resource: &Resource, written: &Value) {
     }
 }
 
+/// Puts the descriptions of another v3 document (of a cluster that has them) into this one, type by type of the same name.
+pub fn describe_alike(document: &mut Value, other: &Value) {
+    let Some(Value::Object(schemas)) = document.pointer_mut("/components/schemas") else { return };
+    for (name, schema) in schemas {
+        if let Some(written) = other["components"]["schemas"].get(name) {
+            overlay(schema, written);
+        }
+    }
+}
+
 /// Copies descriptions to where the schema has the place too.
 fn overlay(schema: &mut Value, written: &Value) {
     let Some(schema) = schema.as_object_mut() else { return };

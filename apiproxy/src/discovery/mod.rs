@@ -3,6 +3,7 @@
 mod aggregated;
 mod legacy;
 mod openapi;
+pub(crate) mod words;
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use crate::respond::{self, Answer, Error, text};
 pub const KUBERNETES_VERSION: &str = "v1.36.3";
 
 /// Answers a path that is no resource. Errors: 404, 405.
-pub(crate) fn answer(api: &Arc<Api>, permit: &Permit<NonResource>, parts: &Parts) -> Result<Answer, Error> {
+pub(crate) async fn answer(api: &Arc<Api>, permit: &Permit<NonResource>, parts: &Parts) -> Result<Answer, Error> {
     let info = permit.info();
     if !matches!(info.verb, "get" | "head") {
         return Err(Error::MethodNotAllowed);
@@ -33,7 +34,7 @@ pub(crate) fn answer(api: &Arc<Api>, permit: &Permit<NonResource>, parts: &Parts
         "/livez" | "/readyz" | "/healthz" | "/livez/ping" | "/readyz/ping" | "/healthz/ping" => {
             Ok(text(StatusCode::OK, "ok"))
         }
-        path if path.starts_with("/openapi") => openapi::answer(api, info, parts),
+        path if path.starts_with("/openapi") => openapi::answer(api, info, parts).await,
         "/api" | "/apis" if aggregated::wanted(&parts.headers) => aggregated::answer(api, info, path, parts),
         path => legacy::answer(api, info, path, respond::negotiate(&parts.headers, query)?),
     }

@@ -13,6 +13,7 @@ use schema::Resource;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::words::worded;
 use super::{groups, resources};
 use crate::api::Api;
 use crate::catalog::definitions;
@@ -20,7 +21,7 @@ use crate::request::Info;
 use crate::respond::{Answer, Error, full};
 
 /// Answers a path below `/openapi`. Errors: 404, 406 for protobuf alone.
-pub(super) fn answer(api: &Api, info: &Info, parts: &Parts) -> Result<Answer, Error> {
+pub(super) async fn answer(api: &Api, info: &Info, parts: &Parts) -> Result<Answer, Error> {
     let all = resources(api, info);
     let path = info.path.trim_end_matches('/');
     if path == "/openapi/v2" {
@@ -50,7 +51,10 @@ pub(super) fn answer(api: &Api, info: &Info, parts: &Parts) -> Result<Answer, Er
         for (version, members) in versions {
             let path = if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
             if path == wanted {
-                return Ok(document_answer(parts, v3(api, info, &path, members)));
+                let document = v3(api, info, &path, members);
+                let custom = members.iter().any(|resource| resource.custom.is_some());
+                let document = if custom { document } else { worded(api, &path, document).await };
+                return Ok(document_answer(parts, document));
             }
         }
     }
