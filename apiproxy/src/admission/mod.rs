@@ -1,5 +1,6 @@
 //! What happens to an object between the client's wish and the store. [`Admitted`] is the evidence that it has been
-//! here; the store takes nothing else.
+//! here; `write::Commit` takes nothing else. (What ends objects, `lifecycle`, and what starts a tenant, `bootstrap`, write
+//! by themselves.)
 //!
 //! ```compile_fail
 //! // Nothing outside admission can make one.

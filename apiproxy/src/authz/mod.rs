@@ -1,8 +1,12 @@
-//! May they? A [`Permit`] is the evidence: it can only be made here, and without one the store has no door.
+//! May they? A [`Permit`] is the evidence: it can only be made here, and every
+//! handler of a request takes one. (It does not yet narrow the store to its tenant: handlers do that by its `Info`.)
 //!
 //! ```compile_fail
-//! // A permit cannot be made elsewhere: its fields are private.
-//! let permit = apiproxy::authz::Permit::<apiproxy::authz::Read> { caller: todo!(), info: todo!(), kind: todo!() };
+//! // A permit cannot be made elsewhere: its fields are private (E0451). All else about this function is right.
+//! use apiproxy::authz::{Permit, Read};
+//! fn forge(caller: apiproxy::authn::Caller, info: apiproxy::request::Info) -> Permit<Read> {
+//!     Permit { caller, info, kind: std::marker::PhantomData }
+//! }
 //! ```
 
 pub mod escalation;
