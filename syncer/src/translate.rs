@@ -15,7 +15,7 @@ pub mod pod;
 pub mod rules;
 pub mod service;
 
-use tenancy::{Isolation, TenantId, TenantName};
+use tenancy::{Isolation, SyncPolicy, TenantId, TenantName};
 
 /// Where objects of a kind are born.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Place {
     pub service_ip: Option<String>,
     /// The operator's walls.
     pub isolation: Isolation,
+    /// Which kinds cross.
+    pub sync: SyncPolicy,
 }
 
 /// Identity of a virtual object inside its tenant.

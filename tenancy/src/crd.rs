@@ -121,6 +121,12 @@ mod tests {
         assert_eq!(at(spec, "/default"), &json!({}));
         assert_eq!(at(spec, "/properties/isolation/properties/podSecurity/default"), "baseline");
         assert_eq!(at(spec, "/properties/isolation/properties/network/default"), "DefaultDeny");
+        let switches = at(spec, "/properties/sync/properties");
+        assert_eq!(at(switches, "/toHost/properties/networkPolicies/default"), true);
+        assert_eq!(at(switches, "/fromHost/properties/storageClasses/default"), true);
+        assert_eq!(at(switches, "/fromHost/properties/priorityClasses/default"), false);
+        let partly: crate::SyncPolicy = serde_json::from_value(json!({ "toHost": { "ingresses": false } })).unwrap();
+        assert!(!partly.to_host.ingresses && partly.to_host.endpoints && partly.from_host.storage_classes);
         let whole: crate::TenantSpec = serde_json::from_value(json!({})).unwrap();
         assert_eq!(whole, crate::TenantSpec::default());
     }

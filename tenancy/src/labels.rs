@@ -19,6 +19,9 @@ pub const NAMESPACE_ANNOTATION: &str = "rowhouse.dev/namespace";
 pub const UID_ANNOTATION: &str = "rowhouse.dev/uid";
 /// Annotation on host namespaces: the tenant's name.
 pub const TENANT_NAME_ANNOTATION: &str = "rowhouse.dev/tenant-name";
+/// Label an administrator of the host puts on a class: `"false"` hides it from all tenants; a PriorityClass is seen only
+/// with `"true"`.
+pub const TENANTS: &str = "rowhouse.dev/tenants";
 
 /// Whether a label or annotation key is reserved: `rowhouse.dev/…` or a subdomain of it.
 pub fn is_reserved(key: &str) -> bool {

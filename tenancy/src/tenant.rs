@@ -35,6 +35,9 @@ pub struct TenantSpec {
     /// Walls around the tenant's pods.
     #[serde(default)]
     pub isolation: Isolation,
+    /// Which kinds cross between the tenant and the host.
+    #[serde(default)]
+    pub sync: SyncPolicy,
 }
 
 /// Who may use a tenant.
@@ -84,6 +87,81 @@ pub struct Isolation {
     /// a prefix followed by `*`.
     #[serde(default)]
     pub allowed_annotations: Vec<String>,
+}
+
+/// Which kinds cross between a tenant and the host. Pods, Services, ConfigMaps, Secrets, events and nodes always do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncPolicy {
+    /// Kinds the tenant makes and the host gets a twin of. Objects of a kind that is off stay in the tenant, and an
+    /// Event says so; twins made before are removed.
+    #[serde(default)]
+    pub to_host: SyncToHost,
+    /// Kinds the host has and the tenant sees.
+    #[serde(default)]
+    pub from_host: SyncFromHost,
+}
+
+/// Kinds the host gets a twin of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SyncToHost {
+    /// Ingresses, with the TLS Secrets they name.
+    #[serde(default = "yes")]
+    pub ingresses: bool,
+    /// NetworkPolicies.
+    #[serde(default = "yes")]
+    pub network_policies: bool,
+    /// PersistentVolumeClaims; pods that use one are refused when this is off.
+    #[serde(default = "yes")]
+    pub persistent_volume_claims: bool,
+    /// PodDisruptionBudgets.
+    #[serde(default = "yes")]
+    pub pod_disruption_budgets: bool,
+    /// EndpointSlices of Services without a selector.
+    #[serde(default = "yes")]
+    pub endpoints: bool,
+}
+
+impl Default for SyncToHost {
+    fn default() -> Self {
+        Self {
+            ingresses: true,
+            network_policies: true,
+            persistent_volume_claims: true,
+            pod_disruption_budgets: true,
+            endpoints: true,
+        }
+    }
+}
+
+/// Kinds of the host a tenant sees. A class of the host labelled `rowhouse.dev/tenants: "false"` is seen by no tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SyncFromHost {
+    /// StorageClasses; claims of the tenant may name those it sees.
+    #[serde(default = "yes")]
+    pub storage_classes: bool,
+    /// IngressClasses; Ingresses of the tenant may name those it sees.
+    #[serde(default = "yes")]
+    pub ingress_classes: bool,
+    /// PriorityClasses labelled `rowhouse.dev/tenants: "true"`. Off by default: a pod of higher priority takes the place
+    /// of pods of other tenants.
+    #[serde(default)]
+    pub priority_classes: bool,
+    /// RuntimeClasses.
+    #[serde(default = "yes")]
+    pub runtime_classes: bool,
+}
+
+impl Default for SyncFromHost {
+    fn default() -> Self {
+        Self { storage_classes: true, ingress_classes: true, priority_classes: false, runtime_classes: true }
+    }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A toleration, in the form of `core/v1`.

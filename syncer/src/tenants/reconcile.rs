@@ -98,6 +98,7 @@ impl Shared {
                 host_namespace: facts.namespace(),
                 service_ip: cell.service_ip.clone(),
                 isolation: facts.spec.isolation.clone(),
+                sync: facts.spec.sync.clone(),
             });
         } else {
             self.places.remove(id);

@@ -153,6 +153,7 @@ pub(crate) mod tests {
             host_namespace: "rowhouse-acme".into(),
             service_ip: Some("10.96.7.7".into()),
             isolation: tenancy::Isolation::default(),
+            sync: tenancy::SyncPolicy::default(),
         }
     }
 
