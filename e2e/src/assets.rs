@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Directory with kube-apiserver, kube-controller-manager, kube-scheduler, kubectl, etcd and kwok.
+/// Directory with the Kubernetes commands, etcd, kwok and helm.
 #[derive(Clone, Debug)]
 pub struct Assets {
     directory: PathBuf,
