@@ -1,7 +1,7 @@
 //! The process itself: `/livez /readyz /healthz /metrics`, outside any tenant.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use http::StatusCode;
 use http::request::Parts;
@@ -52,7 +52,7 @@ impl Metrics {
         HeldWatch(self.watches.clone())
     }
 
-    fn encode(&self, api: &Api) -> Result<String, Error> {
+    pub(crate) fn encode(&self, api: &Api) -> Result<String, Error> {
         let mut registry = Registry::with_prefix("rowhouse_apiproxy");
         registry.register("requests", "Requests answered, by method and status code", self.requests.clone());
         registry.register("watches", "Watches held by clients", self.watches.clone());
@@ -70,15 +70,17 @@ impl Metrics {
 }
 
 /// Answers a request to the process. Errors: 401 for metrics without the operator's token, 404.
-pub(crate) fn answer(api: &Arc<Api>, _connection: &Connection, parts: &Parts) -> Result<Answer, Error> {
+pub(crate) fn answer(api: &Arc<Api>, connection: &Connection, parts: &Parts) -> Result<Answer, Error> {
     match parts.uri.path() {
         "/livez" | "/healthz" => Ok(text(StatusCode::OK, "ok")),
-        "/readyz" if api.draining.is_cancelled() => Ok(text(StatusCode::INTERNAL_SERVER_ERROR, "shutting down")),
+        "/readyz" if api.leaving.load(Ordering::Relaxed) || api.draining.is_cancelled() => {
+            Ok(text(StatusCode::INTERNAL_SERVER_ERROR, "shutting down"))
+        }
         "/readyz" => Ok(text(StatusCode::OK, "ok")),
         "/metrics" => {
             let value = parts.headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
             let token = value.and_then(|value| value.strip_prefix("Bearer "));
-            if !api.fleet_token_matches(token) {
+            if !api.fleet_opens(connection, token) {
                 return Err(Error::Unauthorized);
             }
             Ok(text(StatusCode::OK, api.metrics.encode(api)?))

@@ -1,11 +1,13 @@
 //! What every request needs: the store, the tenants, the catalog, the way to the host.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use store::Store;
 
 use crate::catalog::Catalog;
 use crate::routes::Routes;
+use crate::tls::{Connection, Entrance};
 
 /// Shared state of the server. One per process (two when the lab runs beside it).
 pub struct Api {
@@ -29,6 +31,10 @@ pub struct Api {
     pub(crate) metrics: crate::admin::Metrics,
     /// Ends watches when the server drains.
     pub(crate) draining: tokio_util::sync::CancellationToken,
+    /// Set when the server is about to stop: no longer ready, still serving.
+    pub(crate) leaving: AtomicBool,
+    /// Set when the fleet view has a listener of its own.
+    pub(crate) fleet_apart: AtomicBool,
     fleet_token: String,
 }
 
@@ -48,6 +54,8 @@ impl Api {
             words: crate::discovery::words::Words::default(),
             metrics: crate::admin::Metrics::default(),
             draining: tokio_util::sync::CancellationToken::new(),
+            leaving: AtomicBool::new(false),
+            fleet_apart: AtomicBool::new(false),
             services,
             host,
             fleet_token,
@@ -55,12 +63,23 @@ impl Api {
         }
     }
 
-    /// Whether a bearer token is the operator's, compared in constant time.
-    pub(crate) fn fleet_token_matches(&self, token: Option<&str>) -> bool {
-        token.is_some_and(|token| {
+    /// The operator's token.
+    pub(crate) fn fleet_token(&self) -> &str {
+        &self.fleet_token
+    }
+
+    /// Whether a bearer token is the operator's, compared in constant time, and came in where it may.
+    pub(crate) fn fleet_opens(&self, connection: &Connection, token: Option<&str>) -> bool {
+        let is_door = match connection.entrance() {
+            Entrance::Fleet => true,
+            Entrance::Front => !self.fleet_apart.load(Ordering::Relaxed),
+            Entrance::Tenant(_) => false,
+        };
+        let is_token = token.is_some_and(|token| {
             !self.fleet_token.is_empty()
                 && aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), self.fleet_token.as_bytes())
                     .is_ok()
-        })
+        });
+        is_door && is_token
     }
 }

@@ -14,7 +14,8 @@ pub struct Config {
     pub services: Allocator,
     /// Who answers for pods (logs, exec …).
     pub host: Option<HostAccess>,
-    /// Bearer token that opens the fleet view and the metrics over the network; empty: nobody.
+    /// Bearer token that opens the fleet view and the metrics over the network; empty: one is made and kept in the store,
+    /// see [`crate::Server::fleet_token`].
     pub fleet_token: String,
     /// Names and addresses in the front's serving certificate, beside `localhost` and the loopback addresses.
     pub names: Vec<String>,

@@ -5,14 +5,16 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::sign::CertifiedKey;
-use serde_json::{Value, json};
-use store::{Action, Collection, Draft, Expect, Key, Store, Write};
-use tenancy::{TenantId, route};
+use serde_json::json;
+use store::Store;
 
+use crate::kept::kept;
 use crate::routes::certified_key;
 use crate::server::StartError;
 
@@ -52,29 +54,30 @@ impl Front {
 }
 
 async fn authority(store: &Store) -> Result<(String, String), StartError> {
-    let key = Key::new(TenantId::SYSTEM, &Collection::new(route::GROUP, "authorities"), "", "front");
-    let read = |value: &Value| -> Option<(String, String)> {
-        Some((value["spec"]["certificate"].as_str()?.to_owned(), value["spec"]["key"].as_str()?.to_owned()))
-    };
-    for _ in 0..2 {
-        if let Some(object) = store.get(TenantId::SYSTEM, &key.collection, "", "front") {
-            return read(&object.value())
-                .ok_or_else(|| StartError::Certificate("the front's CA in the store is damaged".to_owned()));
-        }
-        let (certificate, private) = fresh_authority().map_err(|error| StartError::Certificate(error.to_string()))?;
-        let value = json!({
-            "apiVersion": format!("{}/{}", route::GROUP, route::VERSION), "kind": "Authority",
-            "metadata": {"name": "front"}, "spec": {"certificate": certificate, "key": private},
-        });
-        let draft = Draft { value, fields: Vec::new() };
-        let write = Write { key: key.clone(), expect: Expect::Absent, action: Action::Put(draft) };
-        match store.write(write).await {
-            // Another replica may have been faster: then its CA is read.
-            Ok(_) | Err(store::WriteError::Exists(_)) => {}
-            Err(error) => return Err(StartError::Certificate(error.to_string())),
-        }
-    }
-    Err(StartError::Certificate("the front's CA cannot be stored".to_owned()))
+    let spec = kept(store, "Authority", "front", || {
+        let (certificate, key) = fresh_authority().map_err(|error| StartError::Certificate(error.to_string()))?;
+        Ok(json!({"certificate": certificate, "key": key}))
+    })
+    .await?;
+    let text = |field: &str| spec[field].as_str().map(str::to_owned);
+    text("certificate")
+        .zip(text("key"))
+        .ok_or_else(|| StartError::Certificate("the front's CA in the store is damaged".to_owned()))
+}
+
+/// The operator's token when none is given: 256 random bits, the same for all replicas and after every restart.
+pub(crate) async fn fleet_token(store: &Store) -> Result<String, StartError> {
+    let spec = kept(store, "Token", "fleet", || {
+        let mut bits = [0; 32];
+        aws_lc_rs::rand::fill(&mut bits)
+            .map_err(|_| StartError::Certificate("there are no random numbers".to_owned()))?;
+        Ok(json!({"token": URL_SAFE_NO_PAD.encode(bits)}))
+    })
+    .await?;
+    let token = spec["token"].as_str().filter(|token| token.len() >= 43);
+    token
+        .map(str::to_owned)
+        .ok_or_else(|| StartError::Certificate("the operator's token in the store is damaged".to_owned()))
 }
 
 fn fresh_authority() -> Result<(String, String), rcgen::Error> {

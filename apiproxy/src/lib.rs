@@ -43,6 +43,7 @@ pub mod routes;
 
 pub mod admin;
 mod front;
+mod kept;
 
 pub use config::Config;
 pub use server::Server;

@@ -123,7 +123,9 @@ fn enter(api: &Api, connection: &Connection, path: &str) -> Option<(Door, String
     if let Entrance::Tenant(id) = connection.entrance() {
         return Some((tenant(id)?, own(path)));
     }
-    if let Some(tail) = path.strip_prefix("/tenants/") {
+    if connection.entrance() == Entrance::Front
+        && let Some(tail) = path.strip_prefix("/tenants/")
+    {
         let (name, tail) = tail.split_once('/').unwrap_or((tail, ""));
         let tenant = api.routes.by_name(name)?;
         return Some((Door::Tenant(tenant), format!("/{tail}")));
@@ -133,7 +135,8 @@ fn enter(api: &Api, connection: &Connection, path: &str) -> Option<(Door, String
     {
         return Some((Door::Fleet, own(tail)));
     }
-    let tenant = api.routes.by_name(connection.tenant_label()?)?;
+    let label = connection.tenant_label().filter(|_| connection.entrance() == Entrance::Front)?;
+    let tenant = api.routes.by_name(label)?;
     Some((Door::Tenant(tenant), own(path)))
 }
 

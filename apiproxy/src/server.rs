@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -20,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::Api;
 use crate::config::Config;
-use crate::front::Front;
+use crate::front::{Front, fleet_token};
 use crate::respond::Body;
 use crate::serve::handle;
 use crate::tls::{Connection, Entrance, Internal, server_config};
@@ -56,6 +57,8 @@ pub struct Server {
     tenant_listen: Option<IpAddr>,
     tasks: TaskTracker,
     connections: Arc<Semaphore>,
+    /// Ends what is still open when the time to drain is over.
+    cut: CancellationToken,
 }
 
 impl Server {
@@ -75,7 +78,8 @@ impl Server {
         };
         let store = Store::open(store::Config { path, base: bootstrap::base(), history, ..store::Config::default() })?;
         let front = Front::open(&store, &config.names).await?;
-        let api = Arc::new(Api::new(store, config.services, config.host, config.fleet_token));
+        let fleet_token = if config.fleet_token.is_empty() { fleet_token(&store).await? } else { config.fleet_token };
+        let api = Arc::new(Api::new(store, config.services, config.host, fleet_token));
         load_routes(&api);
         let server = Arc::new(Self {
             api: api.clone(),
@@ -83,6 +87,7 @@ impl Server {
             tenant_listen: config.tenant_listen,
             tasks: TaskTracker::new(),
             connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            cut: CancellationToken::new(),
         });
         server.tasks.spawn(lifecycle::reaper::run(api));
         server.tasks.spawn(server.clone().follow_ports());
@@ -92,6 +97,16 @@ impl Server {
     /// PEM of the CA that signs the front's serving certificate.
     pub fn front_ca(&self) -> &str {
         &self.front.ca
+    }
+
+    /// The bearer token that opens the fleet view over the network.
+    pub fn fleet_token(&self) -> &str {
+        self.api.fleet_token()
+    }
+
+    /// The metrics in the OpenMetrics text format.
+    pub fn metrics(&self) -> String {
+        self.api.metrics.encode(&self.api).unwrap_or_default()
     }
 
     /// A client of the fleet view, without a socket.
@@ -139,6 +154,9 @@ impl Server {
 
     /// Accepts connections on a listener until the server stops.
     pub fn serve(self: &Arc<Self>, listener: TcpListener, entrance: Entrance) -> Result<(), StartError> {
+        if entrance == Entrance::Fleet {
+            self.api.fleet_apart.store(true, Ordering::Relaxed);
+        }
         let stop = self.api.draining.clone();
         self.accept(listener, entrance, stop)
     }
@@ -203,7 +221,10 @@ impl Server {
                 _ = serving.as_mut() => return,
                 () = self.api.draining.cancelled() => serving.as_mut().graceful_shutdown(),
             }
-            let _ = tokio::time::timeout(DRAIN, serving).await;
+            tokio::select! {
+                _ = serving => {}
+                () = self.cut.cancelled() => {}
+            }
         });
     }
 
@@ -243,12 +264,24 @@ impl Server {
         }
     }
 
-    /// Stops: no new connections, watches end, requests in flight finish, the store is closed.
+    /// Says by `/readyz` that the server will stop; it goes on serving until [`Server::shutdown`].
+    pub fn leave(&self) {
+        self.api.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Stops: no new connections, watches end, requests in flight finish (10 s at most), the store is closed.
     pub async fn shutdown(&self) {
+        self.shutdown_within(DRAIN).await;
+    }
+
+    /// As [`Server::shutdown`], with another bound on how long requests may take to finish.
+    pub async fn shutdown_within(&self, grace: Duration) {
+        self.leave();
         self.api.draining.cancel();
         self.tasks.close();
-        if tokio::time::timeout(DRAIN, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
             tracing::warn!("some requests did not end in time");
+            self.cut.cancel();
         }
         self.api.store.close();
     }

@@ -22,6 +22,9 @@ use crate::routes::Routes;
 pub enum Entrance {
     /// Tenants by SNI name or `/tenants/<name>`; `/fleet` with the operator's token; health of the process.
     Front,
+    /// `/fleet` with the operator's token, health of the process, no tenants. Once there is such a listener, the front
+    /// opens the fleet view to nobody.
+    Fleet,
     /// One tenant: its dedicated port.
     Tenant(TenantId),
 }
@@ -136,6 +139,7 @@ impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let tenant = match self.entrance {
             Entrance::Tenant(id) => self.routes.by_id(id),
+            Entrance::Fleet => None,
             Entrance::Front => hello
                 .server_name()
                 .and_then(|name| name.split_once('.'))

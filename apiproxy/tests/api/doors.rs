@@ -165,3 +165,49 @@ async fn the_operators_token_opens_no_tenant_and_a_tenants_opens_no_fleet() {
         assert!(!String::from_utf8_lossy(&reply.raw).contains("PRIVATE KEY"));
     }
 }
+
+#[tokio::test]
+async fn the_fleet_has_a_door_of_its_own_and_then_no_other() {
+    let world = World::start().await;
+    let at_front = world.fleet(Credential::None).await;
+    at_front.with_token(FLEET_TOKEN).get("/api/v1/pods").await.expect(200);
+    let own = world.fleet_apart().await;
+    own.with_token(FLEET_TOKEN).get("/fleet/api/v1/pods").await.expect(200);
+    own.with_token(FLEET_TOKEN).get("/metrics").await.expect(200);
+    own.get("/fleet/api/v1/pods").await.expect(401);
+    own.get("/readyz").await.expect(200);
+    // No tenant is behind it, by path or otherwise.
+    for path in ["/tenants/acme/version", "/version", "/api/v1/pods"] {
+        assert_eq!(own.with_token(FLEET_TOKEN).get(path).await.code, 404, "{path}");
+    }
+    at_front.with_token(FLEET_TOKEN).get("/api/v1/pods").await.expect(401);
+    let front = world.front(Credential::Token(FLEET_TOKEN.to_owned())).await;
+    front.get("/metrics").await.expect(401);
+    world.server.leave();
+    own.get("/readyz").await.expect(500);
+    own.with_token(FLEET_TOKEN).get("/fleet/api/v1/pods").await.expect(200);
+}
+
+#[tokio::test]
+async fn the_operators_token_is_made_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || async {
+        let config = apiproxy::Config {
+            data_dir: Some(directory.path().to_owned()),
+            services: apiproxy::admission::services::Allocator::Local(apiproxy::admission::services::LocalRange::new(
+                [10, 96],
+            )),
+            host: None,
+            fleet_token: String::new(),
+            names: Vec::new(),
+            tenant_listen: None,
+        };
+        let server = apiproxy::Server::start(config).await.unwrap();
+        let token = server.fleet_token().to_owned();
+        server.shutdown().await;
+        token
+    };
+    let first = open().await;
+    assert!(first.len() >= 43);
+    assert_eq!(open().await, first);
+}

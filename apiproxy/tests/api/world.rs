@@ -180,6 +180,13 @@ impl World {
         Client::connect(self.target("localhost", "/fleet".to_owned()), credential).await
     }
 
+    /// A stranger at a listener for the fleet alone, opened now.
+    pub(crate) async fn fleet_apart(&self) -> Client {
+        let address = listen(&self.server, Entrance::Fleet).await;
+        let target = Target { address, ..self.target("localhost", String::new()) };
+        Client::connect(target, Credential::None).await
+    }
+
     /// A credential at the front itself.
     pub(crate) async fn front(&self, credential: Credential) -> Client {
         Client::connect(self.target("localhost", String::new()), credential).await

@@ -4,8 +4,9 @@ use crate::tree::{File, expect_none, files, root};
 
 /// Who may depend on whom (design: `tenancy ← apiproxy, controllers, syncer, tenantctl`; apiproxy and syncer never on
 /// each other).
-const FORBIDDEN: [(&str, &[&str]); 8] = [
+const FORBIDDEN: [(&str, &[&str]); 9] = [
     ("tenancy", &["schema", "patch", "store", "resource", "apiproxy", "controllers", "syncer", "tenantctl"]),
+    ("daemon", &["tenancy", "schema", "patch", "store", "resource", "apiproxy", "controllers", "syncer", "tenantctl"]),
     ("apiproxy", &["controllers", "syncer", "tenantctl"]),
     ("apiproxy/schema", &["store", "apiproxy", "controllers", "syncer", "tenantctl"]),
     ("apiproxy/patch", &["store", "apiproxy", "controllers", "syncer", "tenantctl"]),
