@@ -25,6 +25,7 @@ pub mod queue;
 mod replica_set;
 mod root_ca;
 mod run;
+mod selection;
 mod selector;
 mod service;
 mod service_account;
@@ -33,3 +34,4 @@ mod trigger;
 
 pub use key::{Key, plain, sibling};
 pub use run::{Config, Which, run};
+pub use selection::{Unknown, select};

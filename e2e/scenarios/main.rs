@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
+mod clients;
 mod crashes;
 mod deletion;
 mod fixtures;
@@ -10,6 +11,8 @@ mod hostile_neighbours;
 mod in_cluster;
 mod lab_parts;
 mod main_job;
+mod rust_client;
+mod upstream_controllers;
 mod verbs_reading;
 mod verbs_running;
 mod verbs_writing;

@@ -1,6 +1,7 @@
 //! Runs a command to its end, bounded in time.
 
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,16 @@ impl std::fmt::Display for Output {
         writeln!(f, "$ {}  -> {:?}", self.command, self.code)?;
         write!(f, "{}{}", self.stdout, self.stderr)
     }
+}
+
+/// Runs a program that finds its cluster by `KUBECONFIG`. Killed after two minutes.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn with_kubeconfig(program: &Path, arguments: &[&str], kubeconfig: &Path) -> Output {
+    let mut command = Command::new(program);
+    command.args(arguments).env("KUBECONFIG", kubeconfig);
+    run(command, "")
 }
 
 /// Runs a command with `input` on its standard input. Killed after [`LIMIT`].

@@ -27,7 +27,7 @@ mod rowhouse;
 mod scenario;
 
 pub use assets::Assets;
-pub use command::Output;
+pub use command::{Output, with_kubeconfig};
 pub use eventually::{PATIENCE, eventually, never_within};
 pub use host::Host;
 pub use kubectl::Kubectl;

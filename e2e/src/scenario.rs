@@ -78,6 +78,11 @@ impl Scenario {
         Kubectl::new(&self.assets, &path, &home)
     }
 
+    /// The harness' binaries.
+    pub fn assets(&self) -> &Assets {
+        &self.assets
+    }
+
     /// A directory for files of this scenario.
     pub fn directory(&self) -> &Path {
         self.directory.path()

@@ -1,10 +1,12 @@
 //! What can be typed.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use controllers::Which;
 use tenancy::TenantName;
 
 const EXIT_CODES: &str = "\
@@ -83,6 +85,13 @@ pub(crate) struct Up {
     /// Where pods of the host reach the tenants' APIs; without it they cannot, and a condition says so
     #[arg(long, value_name = "IP")]
     pub(crate) advertise_address: Option<IpAddr>,
+    /// Controllers to run, by kube-controller-manager's names: 'foo' runs foo, '-foo' does not, '*' all that are not named
+    #[arg(long, value_name = "LIST", default_value = "*", allow_hyphen_values = true, value_parser = controllers)]
+    pub(crate) controllers: BTreeSet<Which>,
+}
+
+fn controllers(list: &str) -> Result<BTreeSet<Which>, controllers::Unknown> {
+    controllers::select(&list.split(',').collect::<Vec<_>>())
 }
 
 #[derive(Debug, Args)]

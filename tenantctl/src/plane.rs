@@ -1,5 +1,6 @@
 //! A control plane in one process: apiproxy, controllers and syncer, against a host.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub(crate) struct Settings {
     /// Never empty.
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) advertise: Option<IpAddr>,
+    pub(crate) controllers: BTreeSet<controllers::Which>,
 }
 
 /// A running control plane.
@@ -81,7 +83,7 @@ impl Plane {
         data.write("fleet.kubeconfig", &fleet_kubeconfig(&url, server.front_ca(), &token))?;
         let plane =
             Self { server, lab, host, url, stop: CancellationToken::new(), tasks: TaskTracker::new(), _data: data };
-        plane.react(settings.advertise);
+        plane.react(settings.advertise, settings.controllers);
         match plane.ready().await {
             Ok(()) => Ok(plane),
             Err(error) => {
@@ -92,8 +94,8 @@ impl Plane {
     }
 
     /// Starts everything that reacts: controllers and syncer.
-    fn react(&self, advertise: Option<IpAddr>) {
-        let controllers = controllers::Config::all(self.server.fleet_client());
+    fn react(&self, advertise: Option<IpAddr>, which: BTreeSet<controllers::Which>) {
+        let controllers = controllers::Config { fleet: self.server.fleet_client(), which };
         self.tasks.spawn(controllers::run(controllers, self.stop.clone()));
         let mut config = syncer::Config::new(self.server.fleet_client(), self.host.clone(), &self.url);
         config.server_ca = Some(self.server.front_ca().to_owned());

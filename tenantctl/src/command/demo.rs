@@ -44,6 +44,7 @@ pub(crate) async fn run() -> Result<(), Error> {
         data_dir: scratch.0.clone(),
         listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         advertise: None,
+        controllers: controllers::Which::ALL.into_iter().collect(),
     });
     let plane = tokio::select! {
         plane = started => plane?,

@@ -43,7 +43,13 @@ fn settings(options: &HostOptions, arguments: &Up) -> Result<Settings, Error> {
         Some(path) => path.clone(),
         None => DataDir::default_path()?,
     };
-    Ok(Settings { host, data_dir, listen, advertise: arguments.advertise_address })
+    Ok(Settings {
+        host,
+        data_dir,
+        listen,
+        advertise: arguments.advertise_address,
+        controllers: arguments.controllers.clone(),
+    })
 }
 
 fn ready_line(plane: &Plane) -> String {
