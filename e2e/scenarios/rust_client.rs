@@ -54,10 +54,14 @@ async fn workload(client: &Client) {
     let pods: Api<Pod> = Api::default_namespaced(client.clone());
     let (store, writer) = reflector::store();
     let config = watcher::Config::default().labels("app=crab").streaming_lists();
-    let mut changes = std::pin::pin!(watcher(pods.clone(), config).reflect(writer).applied_objects());
-    while store.state().len() < 2 {
-        changes.next().await.expect("the watch goes on").unwrap();
+    let changes = watcher(pods.clone(), config).reflect(writer).touched_objects().for_each(|change| async {
+        change.expect("the watch goes on");
+    });
+    tokio::select! {
+        () = changes => panic!("the watch ended"),
+        ready = store.wait_until_ready() => ready.expect("the stream is there"),
     }
+    assert_eq!(store.state().len(), 2);
     let name = store.state()[0].name_any();
     let running = await_condition(pods, &name, conditions::is_pod_running()).await.unwrap();
     assert!(running.and_then(|pod| pod.status?.pod_ip).is_some());

@@ -168,6 +168,8 @@ async fn apply(context: &Context<'_>, body: Bytes, part: Part) -> Result<Outcome
             reset(&context.resource, part),
         );
         let mut merged = merged.map_err(|error| conflicts(&error))?;
+        // What Go's encoder always writes (`resources: {}`) is written whatever the way an object came.
+        body::shape(&context.resource, &mut merged)?;
         context.kind().default(&mut merged);
         Ok(merged)
     };

@@ -63,6 +63,26 @@ async fn applying_the_same_again_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_applied_looks_like_what_is_created() {
+    let world = World::start().await;
+    let admin = world.admin().await;
+    let deployments = "/apis/apps/v1/namespaces/default/deployments";
+    let deployment = |name: &str| {
+        let labels = json!({"matchLabels": {"app": "a"}});
+        let spec = json!({"containers": [{"name": "c", "image": "c:1"}]});
+        let template = json!({"metadata": {"labels": {"app": "a"}}, "spec": spec});
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name},
+            "spec": {"selector": labels, "template": template}})
+    };
+    let created = admin.post(deployments, deployment("created")).await.expect(201);
+    let applied = admin.apply(&format!("{deployments}/applied"), "one", deployment("applied")).await.expect(201);
+    assert_eq!(applied.body["spec"], created.body["spec"]);
+    assert_eq!(applied.body["status"], created.body["status"]);
+    let again = admin.apply(&format!("{deployments}/applied"), "one", deployment("applied")).await.expect(200);
+    assert_eq!(again.body, applied.body);
+}
+
+#[tokio::test]
 async fn lists_with_keys_are_merged_by_key() {
     let world = World::start().await;
     let admin = world.admin().await;
