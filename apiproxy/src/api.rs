@@ -23,6 +23,10 @@ pub struct Api {
     pub(crate) host: Option<crate::connect::HostAccess>,
     /// Compiled RBAC of the tenants in use.
     pub(crate) rbac: crate::authz::rbac::Cache,
+    /// Compiled policies of the namespaces in use.
+    pub(crate) admission: crate::admission::Caches,
+    /// Whose turn it is at the quotas of a namespace.
+    pub(crate) turns: crate::quota::Turns,
     /// Seats of requests in flight, per tenant.
     pub(crate) seats: crate::fairness::Seats,
     /// Descriptions of built-in kinds, from the host.
@@ -50,6 +54,8 @@ impl Api {
             catalog: Catalog::new(store.clone()),
             routes: Arc::default(),
             rbac: crate::authz::rbac::Cache::default(),
+            admission: crate::admission::Caches::default(),
+            turns: crate::quota::Turns::default(),
             seats: crate::fairness::Seats::default(),
             words: crate::discovery::words::Words::default(),
             metrics: crate::admin::Metrics::default(),

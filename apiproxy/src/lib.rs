@@ -32,6 +32,7 @@ mod bootstrap;
 pub mod catalog;
 pub mod connect;
 mod lifecycle;
+mod quota;
 mod read;
 mod select;
 mod watch;

@@ -89,7 +89,8 @@ impl Server {
             connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             cut: CancellationToken::new(),
         });
-        server.tasks.spawn(lifecycle::reaper::run(api));
+        server.tasks.spawn(lifecycle::reaper::run(api.clone()));
+        server.tasks.spawn(lifecycle::quota::run(api));
         server.tasks.spawn(server.clone().follow_ports());
         Ok(server)
     }

@@ -6,6 +6,10 @@ use serde_json::{Value, json};
 use crate::json::{at, child, int, items_mut, list, put, take_over, text};
 use crate::kinds::pod::update;
 use crate::strategy::bump_generation;
+
+pub use crate::kinds::pod::needs::{Amounts, amounts, effective, pod_level, totals};
+pub use crate::kinds::pod::prepare::qos_class;
+
 use crate::{Path, json as read, meta};
 
 /// Seconds a pod is given to end, as upstream's pod strategy decides (`CheckGracefulDelete`): what the request asks, else

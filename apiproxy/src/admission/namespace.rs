@@ -22,7 +22,7 @@ pub(super) fn check_create(context: &Context<'_>, value: &Value) -> Result<(), E
         return Err(Error::Terminating {
             group: context.resource.group.clone(),
             resource: context.resource.plural.clone(),
-            name: value["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+            name: super::shown_name(value),
             namespace: name.clone(),
         });
     }

@@ -58,12 +58,8 @@ async fn account(context: &Context<'_>, pod: &Value, name: &str) -> Result<Arc<O
         }
         tokio::time::sleep(WAIT).await;
     }
-    Err(Error::Forbidden {
-        group: String::new(),
-        resource: "pods".to_owned(),
-        name: pod["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
-        message: format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found"),
-    })
+    let message = format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
+    Err(super::forbidden(context, pod, message))
 }
 
 fn mount(pod: &mut Value) {

@@ -9,6 +9,8 @@
 pub(crate) mod delete;
 mod gc;
 pub(crate) mod namespace;
+pub(crate) mod protection;
+pub(crate) mod quota;
 pub(crate) mod reaper;
 
 use std::sync::Arc;

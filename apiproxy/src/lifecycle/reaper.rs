@@ -7,7 +7,7 @@ use std::time::Duration;
 use store::{Event, Key, Object, Revision};
 use tokio::sync::{Notify, Semaphore};
 
-use super::{gc, namespace};
+use super::{gc, namespace, protection};
 use crate::api::Api;
 use crate::catalog::definitions;
 
@@ -20,7 +20,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 enum Work {
     /// An object with owners: keep or delete?
     Judge(Key),
-    /// An owner that waits for its dependents.
+    /// An owner that waits for its dependents, a claim or volume that waits for who uses it.
     Advance(Key),
     /// A terminating namespace.
     Namespace(Key),
@@ -83,6 +83,12 @@ impl Reaper {
     }
 
     fn see(&self, event: &Event) {
+        if let Some(pod) = event.new.as_ref().or(event.old.as_ref()).filter(|pod| event.new.is_none() || pod.deleting())
+        {
+            for claim in protection::waiting(&self.api, pod) {
+                self.add(Work::Advance(claim));
+            }
+        }
         match (&event.old, &event.new) {
             (Some(old), None) => self.gone(old, event.revision),
             (_, Some(new)) => self.there(new),
@@ -191,7 +197,10 @@ impl Reaper {
             tokio::spawn(async move {
                 match &work {
                     Work::Judge(key) => gc::judge(&api, key).await,
-                    Work::Advance(key) => gc::advance(&api, key).await,
+                    Work::Advance(key) => {
+                        gc::advance(&api, key).await;
+                        protection::release(&api, key).await;
+                    }
                     Work::Namespace(key) => namespace::advance_namespace(&api, key).await,
                     Work::Definition(key) => namespace::advance_definition(&api, key).await,
                 }

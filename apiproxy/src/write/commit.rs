@@ -6,7 +6,7 @@ use tenancy::TenantId;
 
 use super::options::Effect;
 use super::{Context, Kind};
-use crate::admission::Admitted;
+use crate::admission::{self, Admitted};
 use crate::read::collection;
 use crate::respond::{Error, Shown};
 
@@ -25,7 +25,7 @@ impl<'a, 'c> Commit<'a, 'c> {
     /// Stores the object (or not, on a dry run). Errors: 409, 403 when the tenant's store is full.
     pub(crate) async fn run(self) -> Result<Shown, Error> {
         let context = self.context;
-        let mut value = self.admitted.into_value();
+        let (mut value, claim) = self.admitted.into_parts();
         if context.options.effect == Effect::DryRun {
             return dry(context, value, self.expect);
         }
@@ -35,7 +35,10 @@ impl<'a, 'c> Commit<'a, 'c> {
         let fields = kind.fields(&value);
         let key = key(context.tenant, &context.resource, &value);
         let write = Write { key, expect: self.expect, action: Action::Put(Draft { value, fields }) };
-        let written = context.api.store.write(write).await.map_err(|error| refused(context, &error))?;
+        let written = match claim {
+            Some(claim) => admission::store_charged(context, write, &claim).await?,
+            None => context.api.store.write(write).await.map_err(|error| refused(context, &error))?,
+        };
         Ok(Shown::Stored(written.object))
     }
 }

@@ -41,37 +41,46 @@ pub(super) async fn from_value(
     let mut attempt = 0;
     loop {
         attempt += 1;
-        if generate && !base.is_empty() {
-            object["metadata"]["name"] = Value::from(generated(&base));
-        }
-        match once(context, object.clone(), warnings).await {
+        let name = (generate && !base.is_empty()).then(|| generated(&base));
+        match once(context, object.clone(), name, warnings).await {
             Err(Error::AlreadyExists { .. }) if generate && !base.is_empty() && attempt < ATTEMPTS => {}
             result => return result,
         }
     }
 }
 
-async fn once(context: &Context<'_>, mut object: Value, warnings: &mut Vec<String>) -> Result<Shown, Error> {
+/// One attempt at a create, under a generated name if one is given: plugins that mutate do not see it yet.
+async fn once(
+    context: &Context<'_>,
+    mut object: Value,
+    name: Option<String>,
+    warnings: &mut Vec<String>,
+) -> Result<Shown, Error> {
     let kind = context.kind();
     if object["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
         return Err(Error::Internal("resourceVersion should not be set on objects to be created".to_owned()));
     }
     // Ownership is recorded of what the client sent; what the strategy adds belongs to nobody.
     context.options.track(&context.resource, Part::Main, None, &mut object, &context.now);
+    let mut mutated = admission::mutate(context, object, None).await?;
+    if let Some(name) = name {
+        mutated.value_mut()["metadata"]["name"] = Value::from(name);
+    }
     // Some strategies write the uid into what they make (Jobs into the labels of their pods).
-    stamp(context, &mut object);
-    kind.prepare_create(&mut object);
-    let admitted = admission::create(context, object).await?;
-    let name = admitted.value()["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    let errors = kind.validate_create(admitted.value());
+    stamp(context, mutated.value_mut());
+    kind.prepare_create(mutated.value_mut());
+    admission::settle(context, &mut mutated, None)?;
+    let name = mutated.value()["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let errors = kind.validate_create(mutated.value());
     if !errors.is_empty() {
         return Err(context.invalid(&name, errors));
     }
-    for warning in kind.warnings(admitted.value(), None) {
+    for warning in kind.warnings(mutated.value(), None) {
         if !warnings.contains(&warning) {
             warnings.push(warning);
         }
     }
+    let admitted = admission::judge(context, mutated, None, warnings)?;
     let admitted = admission::services::allocate(context, admitted, None).await?;
     Commit::new(context, admitted, Expect::Absent).run().await
 }

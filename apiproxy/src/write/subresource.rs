@@ -68,12 +68,20 @@ async fn replace_part(context: &Context<'_>, body: Bytes, path: &[&str]) -> Resu
 #[derive(Clone, Copy)]
 struct PodPart {
     prepare: fn(&mut Value, &Value),
+    mutate: fn(&Context<'_>, &mut Value, &Value),
     validate: fn(&Value, &Value) -> Vec<field::Error>,
 }
 
-const EPHEMERAL: PodPart =
-    PodPart { prepare: resource::pod::prepare_ephemeral, validate: resource::pod::validate_ephemeral };
-const RESIZE: PodPart = PodPart { prepare: resource::pod::prepare_resize, validate: resource::pod::validate_resize };
+const EPHEMERAL: PodPart = PodPart {
+    prepare: resource::pod::prepare_ephemeral,
+    mutate: |_, _, _| {},
+    validate: resource::pod::validate_ephemeral,
+};
+const RESIZE: PodPart = PodPart {
+    prepare: resource::pod::prepare_resize,
+    mutate: crate::admission::mutate_resize,
+    validate: resource::pod::validate_resize,
+};
 
 async fn pod_part(context: &Context<'_>, body: Bytes, part: PodPart) -> Result<Outcome, Error> {
     let mut warnings = Vec::new();
@@ -81,6 +89,7 @@ async fn pod_part(context: &Context<'_>, body: Bytes, part: PodPart) -> Result<O
     let shown = rewrite(context, Part::Bare, &mut warnings, |old| {
         let mut new = wanted(context, &body, old, &mut heard)?;
         (part.prepare)(&mut new, old);
+        (part.mutate)(context, &mut new, old);
         let errors = (part.validate)(&new, old);
         if errors.is_empty() { Ok(new) } else { Err(context.invalid(&context.info().name, errors)) }
     })

@@ -170,22 +170,24 @@ async fn once(
     }
     keep_system_fields(&mut new, old);
     context.options.track(&context.resource, part, Some(old), &mut new, &context.now);
-    let admitted = admission::update(context, new, old).await?;
+    let mut mutated = admission::mutate(context, new, Some(old)).await?;
+    admission::settle(context, &mut mutated, Some(old))?;
     let name = &object.key().name;
     let errors = match part {
-        Part::Status => kind.validate_status(admitted.value(), old),
-        Part::Main => kind.validate_update(admitted.value(), old),
+        Part::Status => kind.validate_status(mutated.value(), old),
+        Part::Main => kind.validate_update(mutated.value(), old),
         // Whoever rewrites a bare part has checked it.
         Part::Bare | Part::System => Vec::new(),
     };
     if !errors.is_empty() {
         return Err(context.invalid(name, errors));
     }
-    for warning in kind.warnings(admitted.value(), Some(old)) {
+    for warning in kind.warnings(mutated.value(), Some(old)) {
         if !warnings.contains(&warning) {
             warnings.push(warning);
         }
     }
+    let admitted = admission::judge(context, mutated, Some(old), warnings)?;
     if lifecycle::finished(admitted.value()) {
         return lifecycle::finish(context, object, admitted).await;
     }

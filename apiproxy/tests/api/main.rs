@@ -9,6 +9,7 @@
 mod client;
 mod world;
 
+mod admission;
 mod definitions;
 mod deletion;
 mod doors;
@@ -19,7 +20,9 @@ mod objects;
 mod options;
 mod ownership;
 mod patches;
+mod pod_security;
 mod policy;
+mod quotas;
 mod restart;
 mod subresources;
 mod tokens;

@@ -1,12 +1,12 @@
 //! ResourceQuotas.
 
 use schema::field::Error;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::pod::amounts::{amount, resource_name};
 use super::pod::defaults::resource_list;
 use super::workload::SPEC;
-use crate::json::{at, child, entries, texts};
+use crate::json::{at, child, entries, list, set, size, text, texts};
 use crate::strategy::{BASE, Status};
 use crate::{Errors, Path, Scope, Strategy};
 use schema::quantity::Quantity;
@@ -123,4 +123,63 @@ fn validate(spec: &Value, errors: &mut Errors) {
             say("conflicting scopes");
         }
     }
+    if set(spec, "scopeSelector").is_some() {
+        selector(spec, &hard, errors);
+    }
+}
+
+/// A scope selector, requirement by requirement.
+fn selector(spec: &Value, hard: &[&str], errors: &mut Errors) {
+    const EXISTS: &str = "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, \
+         ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or \
+         ResourceQuotaScopeCrossNamespacePodAffinity";
+    let path = SPEC.child("scopeSelector");
+    let path = path.child("matchExpressions");
+    let requirements = list(at(spec, "scopeSelector"), "matchExpressions");
+    let mut found = Vec::new();
+    for requirement in requirements {
+        let (scope, operator) = (text(requirement, "scopeName"), text(requirement, "operator"));
+        if !SCOPES.contains(&scope) {
+            errors.push(Error::invalid(path.child("scopeName"), scope, "unsupported scope"));
+        }
+        for _ in hard.iter().filter(|name| !fits(scope, name)) {
+            let detail = "unsupported scope applied to resource";
+            errors.push(Error::invalid(path, internal(requirements), detail));
+        }
+        let takes_values = !matches!(
+            scope,
+            "BestEffort" | "NotBestEffort" | "Terminating" | "NotTerminating" | "CrossNamespacePodAffinity"
+        );
+        if !takes_values && operator != "Exists" {
+            errors.push(Error::invalid(path.child("operator"), operator, EXISTS));
+        }
+        let values = at(requirement, "values");
+        let empty = size(requirement, "values") == 0;
+        match operator {
+            "In" | "NotIn" if empty => {
+                let detail = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector";
+                errors.push(Error::required(path.child("values"), detail));
+            }
+            "Exists" | "DoesNotExist" if !empty => {
+                let detail = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector";
+                errors.push(Error::invalid(path.child("values"), values.clone(), detail));
+            }
+            "In" | "NotIn" | "Exists" | "DoesNotExist" => (),
+            _ => errors.push(Error::invalid(path.child("operator"), operator, "not a valid selector operator")),
+        }
+        found.push(scope);
+    }
+    for pair in [["BestEffort", "NotBestEffort"], ["NotTerminating", "Terminating"]] {
+        if pair.iter().all(|scope| found.contains(scope)) {
+            errors.push(Error::invalid(path, at(spec, "scopes").clone(), "conflicting scopes"));
+        }
+    }
+}
+
+/// A selector as upstream shows it: by the names of its Go fields.
+fn internal(requirements: &[Value]) -> Value {
+    let shown = requirements.iter().map(
+        |one| json!({"ScopeName": at(one, "scopeName"), "Operator": at(one, "operator"), "Values": at(one, "values")}),
+    );
+    json!({"MatchExpressions": shown.collect::<Vec<_>>()})
 }

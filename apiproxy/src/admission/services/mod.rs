@@ -60,12 +60,12 @@ pub(crate) async fn allocate(
     old: Option<&Value>,
 ) -> Result<Admitted, Error> {
     let is_service = context.resource.group.is_empty() && context.resource.plural == "services";
-    let mut value = admitted.value;
+    let Admitted { mut value, claim } = admitted;
     let external = value["spec"]["type"] == "ExternalName";
     let unchanged = old.is_some_and(|old| old["spec"] == value["spec"]);
     let own = value["metadata"]["name"] == "kubernetes" && value["metadata"]["namespace"] == "default";
     if !is_service || unchanged || external || own {
-        return Ok(Admitted { value });
+        return Ok(Admitted { value, claim });
     }
     match &context.api.services {
         Allocator::None => {}
@@ -76,7 +76,7 @@ pub(crate) async fn allocate(
             host.allocate(&tenant, &mut value, dry_run).await.map_err(|refusal| refusal.into_error(context, &value))?;
         }
     }
-    Ok(Admitted { value })
+    Ok(Admitted { value, claim })
 }
 
 /// An update that does not mention what was allocated keeps it (upstream: `patchAllocatedValues`).

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use schema::field::Error;
 use serde_json::Value;
 
-use super::defaults::aggregate;
+use super::needs::aggregate;
 use crate::json::{at, entries, list, set, text};
 use crate::{Errors, Path, format};
 use schema::quantity::Quantity;

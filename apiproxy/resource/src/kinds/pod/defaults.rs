@@ -1,13 +1,11 @@
 //! Defaults of pods and pod templates (`pkg/apis/core/v1/defaults.go`).
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::image;
+use super::needs::{aggregate, amounts, is_pod_level};
 use crate::json::{
-    at, child, drop_field, entries, fill, fill_text, fill_zero, flag, int, items_mut, list, object, put, set, size,
-    text,
+    at, child, drop_field, entries, fill, fill_text, fill_zero, flag, int, items_mut, object, put, set, size, text,
 };
 use schema::quantity::Quantity;
 
@@ -190,57 +188,6 @@ fn requests_from_limits(container: &mut Value) {
     }
 }
 
-pub(super) type Amounts = BTreeMap<String, Quantity>;
-
-fn amounts(holder: &Value, field: &str) -> Amounts {
-    entries(holder, field).filter_map(|(name, value)| Some((name.to_owned(), Quantity::of(value)?))).collect()
-}
-
-fn add(total: &mut Amounts, more: &Amounts) {
-    for (name, amount) in more {
-        let sum = total.get(name).and_then(|before| before.plus(amount)).unwrap_or_else(|| amount.clone());
-        total.insert(name.clone(), sum);
-    }
-}
-
-fn raise(total: &mut Amounts, floor: &Amounts) {
-    for (name, amount) in floor {
-        if total.get(name).is_none_or(|before| before < amount) {
-            total.insert(name.clone(), amount.clone());
-        }
-    }
-}
-
-/// What all containers need together: the larger of the running ones and of any step of initialisation.
-pub(super) fn aggregate(spec: &Value, field: &str) -> Amounts {
-    let (mut running, mut sidecars, mut peak) = (Amounts::new(), Amounts::new(), Amounts::new());
-    for container in list(spec, "containers") {
-        add(&mut running, &amounts(at(container, "resources"), field));
-    }
-    for container in list(spec, "initContainers") {
-        let mut own = amounts(at(container, "resources"), field);
-        if text(container, "restartPolicy") == "Always" {
-            add(&mut running, &own);
-            add(&mut sidecars, &own);
-            continue;
-        }
-        // Beside what it asks for itself, only the sidecars before it run; what they have it does not ask for is part of
-        // `running` anyway.
-        for (name, amount) in &mut own {
-            if let Some(sum) = sidecars.get(name).and_then(|beside| amount.plus(beside)) {
-                *amount = sum;
-            }
-        }
-        raise(&mut peak, &own);
-    }
-    raise(&mut running, &peak);
-    running
-}
-
-fn pod_level(name: &str) -> bool {
-    matches!(name, "cpu" | "memory") || name.starts_with("hugepages-")
-}
-
 fn pod_level_hugepages(spec: &mut Value) {
     let resources = at(spec, "resources");
     if size(resources, "limits") == 0 && size(resources, "requests") == 0 {
@@ -270,7 +217,7 @@ fn pod_level_requests(spec: &mut Value) {
     for (name, amount) in containers.into_iter().filter(|(name, _)| matches!(name.as_str(), "cpu" | "memory")) {
         requests.entry(name).or_insert_with(|| amount.to_string().into());
     }
-    for (name, amount) in limits.into_iter().filter(|(name, _)| pod_level(name)) {
+    for (name, amount) in limits.into_iter().filter(|(name, _)| is_pod_level(name)) {
         requests.entry(name).or_insert_with(|| amount.to_string().into());
     }
     if requests.is_empty() {

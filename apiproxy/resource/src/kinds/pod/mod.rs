@@ -7,6 +7,7 @@ pub(crate) mod defaults;
 pub(crate) mod diff;
 mod env;
 mod image;
+pub(crate) mod needs;
 pub(crate) mod prepare;
 pub(crate) mod probes;
 mod projected;

@@ -18,6 +18,31 @@ pub(super) fn create(pod: &mut Value) {
     }
     put(pod, "status", status);
     merge_label_keys(pod);
+    app_armor_fields(pod);
+}
+
+/// AppArmor profiles that are still annotations become fields (upstream: `applyAppArmorVersionSkew`).
+fn app_armor_fields(pod: &mut Value) {
+    const PREFIX: &str = "container.apparmor.security.beta.kubernetes.io/";
+    let annotations = at(at(pod, "metadata"), "annotations").clone();
+    let Some(spec) = pod.get_mut("spec").filter(|spec| text(at(spec, "os"), "name") != "windows") else { return };
+    let own = at(at(spec, "securityContext"), "appArmorProfile").clone();
+    for kind in ["initContainers", "containers", "ephemeralContainers"] {
+        for container in items_mut(spec, kind) {
+            let annotation = text(&annotations, &format!("{PREFIX}{}", text(container, "name")));
+            let profile = match annotation {
+                "unconfined" => json!({"type": "Unconfined"}),
+                "runtime/default" => json!({"type": "RuntimeDefault"}),
+                _ => match annotation.strip_prefix("localhost/").map(str::trim) {
+                    Some(file) if !file.is_empty() => json!({"type": "Localhost", "localhostProfile": file}),
+                    _ => continue,
+                },
+            };
+            if set(at(container, "securityContext"), "appArmorProfile").is_none() && profile != own {
+                put(child(container, "securityContext"), "appArmorProfile", profile);
+            }
+        }
+    }
 }
 
 fn now() -> String {
@@ -44,8 +69,8 @@ pub(super) fn status(new: &mut Value, old: &Value) {
     }
 }
 
-/// `ComputePodQOS`.
-pub(crate) fn qos_class(pod: &Value) -> &'static str {
+/// The QoS class of a pod, from its spec (upstream: `ComputePodQOS`).
+pub fn qos_class(pod: &Value) -> &'static str {
     let spec = at(pod, "spec");
     let (mut requests, mut limits) = (BTreeMap::new(), BTreeMap::new());
     let mut guaranteed = true;
