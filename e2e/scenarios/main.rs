@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
+mod admission;
 mod clients;
 mod crashes;
 mod deletion;

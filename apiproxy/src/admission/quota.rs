@@ -57,7 +57,7 @@ fn charges(context: &Context<'_>, claim: &Claim) -> Result<Vec<(Arc<Object>, Wri
         })?;
         if let Some(used) = charged {
             let hard = value["status"]["hard"].clone();
-            let write = status_write(&object, value, &hard, to_json(&used));
+            let write = status_write(&object, value, &hard, &to_json(&used));
             all.push((object, write));
         }
     }

@@ -341,6 +341,7 @@ fn crosses_namespaces(affinity: &Value) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "literals read best as they are")]
 mod tests {
     use super::super::amounts::shown;
     use super::*;

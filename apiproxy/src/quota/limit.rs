@@ -92,6 +92,7 @@ impl Limit {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "literals read best as they are")]
 mod tests {
     use super::*;
     use serde_json::json;

@@ -75,7 +75,7 @@ impl Turns {
 }
 
 /// The write that gives a quota a new status, if it is still the one that was read.
-pub(crate) fn status_write(object: &Object, mut value: Value, hard: &Value, used: Value) -> Write {
+pub(crate) fn status_write(object: &Object, mut value: Value, hard: &Value, used: &Value) -> Write {
     value["status"] = json!({"hard": hard, "used": used});
     let fields = resource::strategy("", "resourcequotas").fields(&value);
     let fields = fields.into_iter().map(|(name, value)| (name.into(), value)).collect();

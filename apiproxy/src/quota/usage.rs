@@ -41,7 +41,7 @@ pub(crate) async fn recount(api: &Api, tenant: TenantId, namespace: &str) {
                 break;
             }
             let hard = value["spec"]["hard"].clone();
-            match api.store.write(status_write(&current, value, &hard, to_json(&used))).await {
+            match api.store.write(status_write(&current, value, &hard, &to_json(&used))).await {
                 Err(WriteError::Conflict(_)) => {}
                 Ok(_) | Err(WriteError::Missing) => break,
                 Err(error) => {
