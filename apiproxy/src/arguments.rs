@@ -28,6 +28,10 @@ pub(crate) struct Arguments {
     /// Address on which tenants' dedicated ports are opened; without it none are.
     #[arg(long, env = "ROWHOUSE_TENANT_LISTEN")]
     pub(crate) tenant_listen: Option<IpAddr>,
+    /// Resolver for names outside of the tenants' clusters; may be given several times. Those of /etc/resolv.conf when left
+    /// out.
+    #[arg(long, env = "ROWHOUSE_RESOLVER", value_delimiter = ',')]
+    pub(crate) resolver: Vec<SocketAddr>,
     /// Name or address in the serving certificate, beside localhost; may be given several times.
     #[arg(long, env = "ROWHOUSE_NAME", value_delimiter = ',')]
     name: Vec<String>,

@@ -1,6 +1,6 @@
 //! What a server is started with.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::admission::services::Allocator;
@@ -21,4 +21,6 @@ pub struct Config {
     pub names: Vec<String>,
     /// Address on which tenants' dedicated ports are opened; None opens none.
     pub tenant_listen: Option<IpAddr>,
+    /// Resolvers for names outside of the tenants' clusters; empty: those of /etc/resolv.conf.
+    pub resolvers: Vec<SocketAddr>,
 }

@@ -39,6 +39,7 @@ mod watch;
 mod write;
 
 pub mod discovery;
+mod dns;
 pub mod respond;
 pub mod routes;
 

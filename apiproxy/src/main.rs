@@ -85,6 +85,7 @@ async fn start(arguments: &Arguments, host: kube::Client) -> Result<Arc<Server>,
         fleet_token: arguments.fleet_token()?,
         names: arguments.names(),
         tenant_listen: arguments.tenant_listen,
+        resolvers: arguments.resolver.clone(),
     })
     .await?;
     // The fleet's own door first: the front never opens to the fleet then, not even for a moment.

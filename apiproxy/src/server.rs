@@ -13,7 +13,7 @@ use rustls::sign::CertifiedKey;
 use store::{At, Collection, Query, Scope, Store};
 use tenancy::TenantId;
 use tenancy::route::{self, RouteSpec};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::Api;
 use crate::config::Config;
+use crate::dns::{self, Dns};
 use crate::front::{Front, fleet_token};
 use crate::respond::Body;
 use crate::serve::handle;
@@ -55,6 +56,7 @@ pub struct Server {
     api: Arc<Api>,
     front: Front,
     tenant_listen: Option<IpAddr>,
+    resolvers: Arc<[SocketAddr]>,
     tasks: TaskTracker,
     connections: Arc<Semaphore>,
     /// Ends what is still open when the time to drain is over.
@@ -85,6 +87,7 @@ impl Server {
             api: api.clone(),
             front,
             tenant_listen: config.tenant_listen,
+            resolvers: dns::resolvers(&config.resolvers),
             tasks: TaskTracker::new(),
             connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             cut: CancellationToken::new(),
@@ -205,6 +208,13 @@ impl Server {
         tasks.spawn(async move {
             let _seat = seat;
             let _ = stream.set_nodelay(true);
+            if let Entrance::Tenant(tenant) = entrance {
+                match tokio::time::timeout(HANDSHAKE, dns::is_dns(&stream)).await {
+                    Ok(true) => return self.dns(tenant).serve_tcp(stream).await,
+                    Ok(false) => {}
+                    Err(_) => return,
+                }
+            }
             let handshake = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
             let Ok(Ok(stream)) = handshake else { return };
             let connection = Arc::new(Connection::socket(entrance, remote, Some(stream.get_ref().1)));
@@ -229,6 +239,10 @@ impl Server {
         });
     }
 
+    fn dns(&self, tenant: TenantId) -> Dns {
+        Dns::new(self.api.clone(), tenant, self.resolvers.clone())
+    }
+
     /// Keeps one listener per tenant that wants a port of its own.
     async fn follow_ports(self: Arc<Self>) {
         let Some(address) = self.tenant_listen else { return };
@@ -251,6 +265,7 @@ impl Server {
                 match TcpListener::bind((address, port)).await {
                     Ok(listener) => {
                         if self.accept(listener, Entrance::Tenant(tenant), stop.clone()).is_ok() {
+                            self.answer_names((address, port), tenant, stop.clone()).await;
                             open.insert((port, tenant), stop);
                         }
                     }
@@ -268,6 +283,14 @@ impl Server {
     /// Says by `/readyz` that the server will stop; it goes on serving until [`Server::shutdown`].
     pub fn leave(&self) {
         self.api.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Opens the tenant's port for DNS over UDP.
+    async fn answer_names(&self, at: (IpAddr, u16), tenant: TenantId, stop: CancellationToken) {
+        match UdpSocket::bind(at).await {
+            Ok(socket) => drop(self.tasks.spawn(self.dns(tenant).serve_udp(socket, stop))),
+            Err(error) => tracing::error!(%tenant, port = at.1, %error, "the port of a tenant's DNS cannot be opened"),
+        }
     }
 
     /// Stops: no new connections, watches end, requests in flight finish (10 s at most), the store is closed.

@@ -26,6 +26,22 @@ pub enum Part {
     Object,
     /// Its `status` subresource.
     Status,
+    /// The `ephemeralcontainers` subresource of a pod.
+    EphemeralContainers,
+    /// The `resize` subresource of a pod.
+    Resize,
+}
+
+impl Part {
+    /// What follows the object in a path.
+    fn suffix(self) -> &'static str {
+        match self {
+            Part::Object => "",
+            Part::Status => "/status",
+            Part::EphemeralContainers => "/ephemeralcontainers",
+            Part::Resize => "/resize",
+        }
+    }
 }
 
 /// What must hold for a delete, and how it goes on.
@@ -163,9 +179,7 @@ fn path(kind: &ApiResource, namespace: &str, name: Option<&str>, part: Part) -> 
         path.push('/');
         path.extend(utf8_percent_encode(name, SEGMENT));
     }
-    if part == Part::Status {
-        path.push_str("/status");
-    }
+    path.push_str(part.suffix());
     path
 }
 
@@ -187,6 +201,12 @@ pub fn message(error: &Error) -> String {
 /// Whether the object does not exist.
 pub fn is_not_found(error: &Error) -> bool {
     reason(error) == "NotFound"
+}
+
+/// Whether the error is about a certain object, rather than about a path the server does not serve.
+pub fn names_object(error: &Error) -> bool {
+    let Error::Api(status) = error else { return false };
+    status.details.as_ref().is_some_and(|details| !details.name.is_empty())
 }
 
 /// Whether somebody else changed the object first, or a precondition failed.
@@ -219,6 +239,7 @@ mod tests {
             (&pods, "t:default", Some("a"), Part::Object, "/api/v1/namespaces/t:default/pods/a"),
             (&pods, "", None, Part::Object, "/api/v1/pods"),
             (&deployments, "d", Some("w"), Part::Status, "/apis/apps/v1/namespaces/d/deployments/w/status"),
+            (&pods, "d", Some("a"), Part::Resize, "/api/v1/namespaces/d/pods/a/resize"),
             (&pods, "", Some("a/../b?c"), Part::Object, "/api/v1/pods/a%2F..%2Fb%3Fc"),
         ];
         for (kind, namespace, name, part, want) in cases {

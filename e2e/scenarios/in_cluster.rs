@@ -7,7 +7,7 @@ use std::net::{IpAddr, UdpSocket};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use e2e::{Scenario, eventually};
+use e2e::{Kubectl, Scenario, eventually};
 use serde_json::{Value, json};
 
 use crate::fixtures::deploy_shop;
@@ -67,6 +67,9 @@ fn a_pod_reaches_the_api_of_its_tenant() {
     acme.run("create rolebinding view -n shop --clusterrole=view --serviceaccount=shop:default").ok();
     assert!(pod.run("get pods -n shop").ok().contains("web-"));
 
+    let port = slice["ports"].as_array().unwrap().iter().find(|port| port["name"] == "dns").unwrap()["port"].clone();
+    names(&twin, &acme, &service_address, (address, u16::try_from(port.as_u64().unwrap()).unwrap()));
+
     // The host does not know the token.
     let stranger = host.args(&[
         "auth",
@@ -80,6 +83,27 @@ fn a_pod_reaches_the_api_of_its_tenant() {
         "--insecure-skip-tls-verify",
     ]);
     assert!(stranger.code != Some(0), "{stranger}");
+}
+
+/// The pod asks its tenant's DNS, which knows the services it sees.
+fn names(twin: &Value, acme: &Kubectl, service_address: &str, server: (IpAddr, u16)) {
+    assert_eq!(twin["spec"]["dnsPolicy"], "None");
+    let searches = json!(["shop.svc.cluster.local", "svc.cluster.local", "cluster.local"]);
+    let expected = json!({ "nameservers": [service_address], "searches": searches, "options": [{ "name": "ndots", "value": "5" }] });
+    assert_eq!(twin["spec"]["dnsConfig"], expected);
+    let address: std::net::Ipv4Addr =
+        acme.run("get service web -n shop -o jsonpath={.spec.clusterIP}").ok().parse().unwrap();
+    let socket = UdpSocket::bind((server.0, 0)).unwrap();
+    socket.connect(server).unwrap();
+    let question =
+        b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03web\x04shop\x03svc\x07cluster\x05local\x00\x00\x01\x00\x01";
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    eventually("the name of a service has its address", || {
+        socket.send(question).map_err(|error| error.to_string())?;
+        let mut answer = [0; 512];
+        let length = socket.recv(&mut answer).map_err(|error| error.to_string())?;
+        if answer[..length].ends_with(&address.octets()) { Ok(()) } else { Err(format!("{:?}", &answer[..length])) }
+    });
 }
 
 /// Token and authority that the pod finds in `/var/run/secrets/kubernetes.io/serviceaccount`.

@@ -58,6 +58,25 @@ impl Writer {
         }
     }
 
+    /// Applies a strategic merge patch to a subresource of a host object. The patch names the version it is meant for.
+    pub(crate) async fn patch(
+        &self,
+        kind: &ApiResource,
+        at: &Host<(String, String)>,
+        part: Part,
+        patch: &Host<Value>,
+    ) -> Written {
+        let Host((namespace, name)) = at;
+        match self.host.strategic(kind, (namespace, name), part, &patch.0).await {
+            Ok(object) => Written::Done(Some(crate::json::text(&object, "/metadata/resourceVersion").to_owned())),
+            // The path is unknown, not the object: a host of an older release.
+            Err(error) if client::is_not_found(&error) && !client::names_object(&error) => {
+                Written::Refused(format!("{}: the host cannot do this to running pods", client::message(&error)))
+            }
+            Err(error) => refusal(error),
+        }
+    }
+
     /// Deletes a host object, if the evidence holds.
     pub(crate) async fn delete_host(
         &self,

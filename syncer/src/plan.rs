@@ -28,6 +28,10 @@ pub enum Action {
     Note(String),
     /// Apply a host object that differs from what it should be.
     Update(Host<Value>),
+    /// Add an ephemeral container to the host pod: a strategic merge patch.
+    AddEphemeral(Host<Value>),
+    /// Give the host pod other resources: a strategic merge patch. When the host refuses, the plan ends.
+    Resize(Host<Value>),
     /// Apply the conditions of readiness gates to the status of the host pod.
     SetGates(Vec<Value>),
     /// Delete the host object.

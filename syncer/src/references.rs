@@ -27,10 +27,10 @@ impl References {
 
     /// Takes in a change of a virtual pod; gives the objects that are referred to for the first time or no longer.
     ///
-    /// References never change during the life of a pod, so only its coming and going count.
+    /// References of a pod never change, except that ephemeral containers come; otherwise only its coming and going count.
     pub(crate) fn follow(&self, change: &Change) -> Vec<(Kind, Key)> {
         let same = match (&change.old, &change.new) {
-            (Some(old), Some(new)) => old.uid() == new.uid(),
+            (Some(old), Some(new)) => old.uid() == new.uid() && !has_ephemeral(new),
             _ => false,
         };
         if same {
@@ -58,6 +58,11 @@ impl References {
         }
         changed
     }
+}
+
+/// Whether containers may have come during the pod's life.
+fn has_ephemeral(pod: &Raw) -> bool {
+    pod.json().contains("\"ephemeralContainers\"")
 }
 
 /// What a virtual pod refers to.

@@ -217,6 +217,10 @@ impl Stepper {
             }
             (Action::Create(object), Some(own)) => ("create", self.create(kind, place, key, own, object).await),
             (Action::Update(object), Some(own)) => ("update", self.update(kind, place, key, own, object).await),
+            (Action::AddEphemeral(patch), Some(own)) => {
+                ("debug", self.patch(place, key, own, Part::EphemeralContainers, patch).await)
+            }
+            (Action::Resize(patch), Some(own)) => ("resize", self.resize(place, key, own, patch).await),
             (Action::SetGates(conditions), _) => ("gates", self.set_gates(place, key, conditions).await),
             (Action::DeleteHost(delete), _) => ("delete", self.delete_host(kind, place, key, delete).await),
             (Action::DeleteVirtual { uid, grace, because }, _) => {
@@ -294,7 +298,26 @@ impl Stepper {
     }
 
     async fn update(&self, kind: Born, place: &Place, key: &Key, own: &Virtual<Value>, object: &Host<Value>) -> Next {
-        match self.writer.apply(kind.resource(), Part::Object, object).await {
+        let written = self.writer.apply(kind.resource(), Part::Object, object).await;
+        self.wrote(kind, place, key, own, written).await
+    }
+
+    /// Adds to a host pod through a subresource.
+    async fn patch(&self, place: &Place, key: &Key, own: &Virtual<Value>, part: Part, patch: &Host<Value>) -> Next {
+        let written = self.writer.patch(&kinds::PODS, &key.host(place), part, patch).await;
+        self.wrote(Born::Pod, place, key, own, written).await
+    }
+
+    /// A wish the host has refused is not noted as written: the plan ends here.
+    async fn resize(&self, place: &Place, key: &Key, own: &Virtual<Value>, patch: &Host<Value>) -> Next {
+        match self.patch(place, key, own, Part::Resize, patch).await {
+            Next::Go(Some(pause)) => Next::Stop(Outcome::After(pause)),
+            next => next,
+        }
+    }
+
+    async fn wrote(&self, kind: Born, place: &Place, key: &Key, own: &Virtual<Value>, written: Written) -> Next {
+        match written {
             Written::Done(version) => {
                 if let (Born::Pod, Some(version)) = (kind, version) {
                     self.expected_pods.wrote(key, &version, Instant::now());

@@ -37,6 +37,8 @@ pub struct Place {
     pub host_namespace: String,
     /// ClusterIP of its API Service. None until the host has given one: no pod is made before.
     pub service_ip: Option<String>,
+    /// Address of the tenant's own DNS. None: pods ask the host's.
+    pub resolver: Option<String>,
     /// The operator's walls.
     pub isolation: Isolation,
     /// Which kinds cross.

@@ -17,6 +17,9 @@ pub const NAME_ANNOTATION: &str = "rowhouse.dev/name";
 pub const NAMESPACE_ANNOTATION: &str = "rowhouse.dev/namespace";
 /// Annotation on every host object: the uid of the virtual object. Identity; names are never trusted.
 pub const UID_ANNOTATION: &str = "rowhouse.dev/uid";
+/// Annotation on host pods: the resources the tenant wants for each container, as last written to the host. What the host
+/// makes of them (defaults, autoscalers) is not compared.
+pub const RESOURCES_ANNOTATION: &str = "rowhouse.dev/resources";
 /// Annotation on host namespaces: the tenant's name.
 pub const TENANT_NAME_ANNOTATION: &str = "rowhouse.dev/tenant-name";
 /// Label an administrator of the host puts on a class: `"false"` hides it from all tenants; a PriorityClass is seen only

@@ -85,6 +85,9 @@ pub(crate) struct Up {
     /// Where pods of the host reach the tenants' APIs; without it they cannot, and a condition says so
     #[arg(long, value_name = "IP")]
     pub(crate) advertise_address: Option<IpAddr>,
+    /// Resolver for names outside of the tenants' clusters, repeatable [default: those of /etc/resolv.conf]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) resolver: Vec<SocketAddr>,
     /// Controllers to run, by kube-controller-manager's names: 'foo' runs foo, '-foo' does not, '*' all that are not named
     #[arg(long, value_name = "LIST", default_value = "*", allow_hyphen_values = true, value_parser = controllers)]
     pub(crate) controllers: BTreeSet<Which>,

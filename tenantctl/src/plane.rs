@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) advertise: Option<IpAddr>,
     pub(crate) controllers: BTreeSet<controllers::Which>,
+    /// For names outside of the tenants' clusters; empty: the system's.
+    pub(crate) resolvers: Vec<SocketAddr>,
 }
 
 /// A running control plane.
@@ -181,6 +183,7 @@ async fn serve(
             Some(address) => Some(pod_door(address).await),
             None => None,
         },
+        resolvers: settings.resolvers.clone(),
     };
     let server = Server::start(config).await.map_err(failed)?;
     for (_, listener) in listeners {

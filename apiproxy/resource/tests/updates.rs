@@ -136,6 +136,29 @@ fn resize_changes_amounts_only() {
 }
 
 #[test]
+fn resize_changes_the_pod_as_a_whole() {
+    let resized = |before: Value, after: Value| {
+        let (mut old, mut new) = (pod(), pod());
+        old["spec"]["resources"] = before;
+        new["spec"]["resources"] = after;
+        for pod in [&mut old, &mut new] {
+            pod["status"]["qosClass"] = json!("");
+        }
+        let wanted = new.clone();
+        resource::pod::prepare_resize(&mut new, &old);
+        new["spec"]["resources"] = wanted["spec"]["resources"].clone();
+        words(&resource::pod::validate_resize(&new, &old))
+    };
+    let amount = |cpu: &str| json!({"requests": {"cpu": "2"}, "limits": {"cpu": cpu}});
+    assert_eq!(resized(amount("4"), amount("5")), [""; 0]);
+    assert_eq!(resized(Value::Null, amount("5")), [""; 0]);
+    let none = "spec.resources: Forbidden: pod-level resources cannot be removed";
+    assert_eq!(resized(amount("4"), Value::Null), [none]);
+    let fewer = "spec.resources.limits: Forbidden: pod-level resource limits cannot be removed";
+    assert_eq!(resized(amount("4"), json!({"requests": {"cpu": "2"}})), [fewer]);
+}
+
+#[test]
 fn ephemeral_containers_are_only_added() {
     let old = pod();
     let mut new = pod();

@@ -201,6 +201,7 @@ async fn the_operators_token_is_made_once() {
             fleet_token: String::new(),
             names: Vec::new(),
             tenant_listen: None,
+            resolvers: Vec::new(),
         };
         let server = apiproxy::Server::start(config).await.unwrap();
         let token = server.fleet_token().to_owned();

@@ -16,6 +16,7 @@ mod doors;
 mod fleet;
 mod hostile;
 mod lists;
+mod names;
 mod objects;
 mod options;
 mod ownership;

@@ -128,15 +128,28 @@ impl World {
         Self::open(Some(directory), self.acme, self.beta, HistoryLimits::default()).await
     }
 
+    /// A server whose tenants have ports of their own, and the addresses of acme's and beta's. Names outside are asked of
+    /// `resolver`.
+    pub(crate) async fn with_ports(resolver: SocketAddr) -> (Self, [SocketAddr; 2]) {
+        let (acme, beta) = (Tenant::new("acme"), Tenant::new("beta"));
+        let loopback = std::net::IpAddr::from([127, 0, 0, 1]);
+        let config = Config { tenant_listen: Some(loopback), resolvers: vec![resolver], ..config(None) };
+        let server = Server::start(config).await.unwrap();
+        let mut doors = Vec::new();
+        for tenant in [&acme, &beta] {
+            // Free a moment ago, for TCP as well as for UDP.
+            let free = TcpListener::bind((loopback, 0)).await.unwrap();
+            let door = free.local_addr().unwrap();
+            drop(free);
+            server.register(tenant.id, &RouteSpec { port: Some(door.port()), ..tenant.spec() }).await.unwrap();
+            doors.push(door);
+        }
+        let front = listen(&server, Entrance::Front).await;
+        (Self { server, acme, beta, front }, [doors[0], doors[1]])
+    }
+
     async fn open(data_dir: Option<PathBuf>, acme: Tenant, beta: Tenant, history: HistoryLimits) -> Self {
-        let config = Config {
-            data_dir,
-            services: Allocator::Local(LocalRange::new([10, 96])),
-            host: Some(HostAccess::Simulated(|pod, container| format!("{} {container}\n", pod["metadata"]["name"]))),
-            fleet_token: FLEET_TOKEN.to_owned(),
-            names: Vec::new(),
-            tenant_listen: None,
-        };
+        let config = config(data_dir);
         let server = Server::start_with_history(config, history).await.unwrap();
         for tenant in [&acme, &beta] {
             server.register(tenant.id, &tenant.spec()).await.unwrap();
@@ -171,6 +184,11 @@ impl World {
     /// A credential at a tenant's own listener.
     pub(crate) async fn by_port(&self, tenant: &Tenant, credential: Credential) -> Client {
         let address = listen(&self.server, Entrance::Tenant(tenant.id)).await;
+        self.at(tenant, address, credential).await
+    }
+
+    /// A credential at an address of a tenant's.
+    pub(crate) async fn at(&self, tenant: &Tenant, address: SocketAddr, credential: Credential) -> Client {
         let target = Target { address, ..self.target(&tenant.server_name(), String::new()) };
         Client::connect(target, credential).await
     }
@@ -204,6 +222,18 @@ impl World {
             CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
         });
         Target { address: self.front, server_name: server_name.to_owned(), prefix, roots: roots.collect() }
+    }
+}
+
+fn config(data_dir: Option<PathBuf>) -> Config {
+    Config {
+        data_dir,
+        services: Allocator::Local(LocalRange::new([10, 96])),
+        host: Some(HostAccess::Simulated(|pod, container| format!("{} {container}\n", pod["metadata"]["name"]))),
+        fleet_token: FLEET_TOKEN.to_owned(),
+        names: Vec::new(),
+        tenant_listen: None,
+        resolvers: Vec::new(),
     }
 }
 

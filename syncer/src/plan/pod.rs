@@ -15,11 +15,11 @@
 //! | 11 | being deleted | there | delete the host pod with the tenant's grace; report |
 //! | 12 | being deleted | being deleted, slower | delete the host pod with the shorter grace; report |
 //! | 13 | there | being deleted | delete the virtual pod with the host's grace; report |
-//! | 14 | there | there | update what differs, gates, binding, status, companion |
+//! | 14 | there | there | companion, ephemeral containers, what differs, gates, binding, status; resources last |
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenancy::{Host, Virtual};
 
 use super::{Action, DeleteHost, Plan, Proof};
@@ -114,7 +114,7 @@ fn both(
     let own_uid = uid(&own.0).to_owned();
     let names = Names::of_pod(place, key.identity(&own_uid), &own.0);
     let (own_going, host_going) = (json::is_deleting(&own.0), json::is_deleting(&host.0));
-    let mut plan = Vec::new();
+    let (mut plan, mut late) = (Vec::new(), Vec::new());
     let mut observed = Observed::Yes;
     match (own_going, host_going) {
         (true, false) => plan.push(delete(host, grace(&own.0))),
@@ -134,9 +134,13 @@ fn both(
                 if !now.companion.is_empty() {
                     plan.push(Action::Companion { uid: own_uid, companion: now.companion });
                 }
-                if let Some(update) = difference(&now.object, host) {
+                plan.extend(debug(now.ephemeral, host));
+                // A resize the host refuses must not be noted as written, and not hold up the status.
+                late.extend(pod::resize(&now.object, host).map(Action::Resize));
+                let list = if late.is_empty() { &mut plan } else { &mut late };
+                list.extend(difference(&now.object, host).map(Action::Update));
+                if !late.is_empty() || plan.iter().any(changes_host) {
                     observed = Observed::No;
-                    plan.push(Action::Update(update));
                 }
                 plan.extend(gates(own, host));
             }
@@ -147,7 +151,31 @@ fn both(
     if !own_status_is(own, &status) {
         plan.push(Action::ReportStatus(status));
     }
+    plan.extend(late);
     plan
+}
+
+/// Whether the host does not run what the tenant wants before this is done.
+fn changes_host(action: &Action) -> bool {
+    matches!(action, Action::Update(_) | Action::AddEphemeral(_) | Action::Refuse(_))
+}
+
+/// Adds the ephemeral containers the host pod does not have, one by one: what the host refuses cannot be taken back, and
+/// must not keep the next one away.
+fn debug(wanted: Result<Vec<Value>, Refused>, host: &Host<Value>) -> Vec<Action> {
+    let there = json::items(&host.0, "/spec/ephemeralContainers");
+    let is_there = |one: &Value| there.iter().any(|other| other.get("name") == one.get("name"));
+    match wanted {
+        Err(refused) => vec![Action::Refuse(refused)],
+        Ok(wanted) => {
+            let version = json::text(&host.0, "/metadata/resourceVersion");
+            let patch = |one| {
+                let spec = json!({ "ephemeralContainers": [one] });
+                Action::AddEphemeral(Host(json!({ "metadata": { "resourceVersion": version }, "spec": spec })))
+            };
+            wanted.into_iter().filter(|one| !is_there(one)).map(patch).collect()
+        }
+    }
 }
 
 fn delete(host: &Host<Value>, grace: Option<i64>) -> Action {

@@ -114,8 +114,14 @@ pub(crate) fn objects(facts: &Facts) -> Vec<Wanted> {
 
 /// Without a selector: its endpoint is ours to name.
 fn api_service(facts: &Facts) -> Value {
-    let target = facts.endpoint.map_or(443, |(_, port)| port);
-    json!({ "spec": { "type": "ClusterIP", "ports": [{ "name": "https", "port": 443, "protocol": "TCP", "targetPort": target }] } })
+    let port = |name: &str, port: u16, protocol: &str, target: u16| json!({ "name": name, "port": port, "protocol": protocol, "targetPort": target });
+    let ports = match facts.endpoint {
+        None => vec![port("https", 443, "TCP", 443)],
+        Some((_, target)) => {
+            vec![port("https", 443, "TCP", target), port("dns", 53, "UDP", target), port("dns-tcp", 53, "TCP", target)]
+        }
+    };
+    json!({ "spec": { "type": "ClusterIP", "ports": ports } })
 }
 
 fn endpoints(facts: &Facts) -> Option<Value> {
@@ -125,7 +131,12 @@ fn endpoints(facts: &Facts) -> Option<Value> {
             "kubernetes.io/service-name": API_SERVICE, "endpointslice.kubernetes.io/managed-by": labels::RESERVED_DOMAIN } },
         "addressType": if ip.is_ipv4() { "IPv4" } else { "IPv6" },
         "endpoints": [{ "addresses": [ip.to_string()], "conditions": { "ready": true } }],
-        "ports": [{ "name": "https", "port": port, "protocol": "TCP" }],
+        "ports": [
+            { "name": "https", "port": port, "protocol": "TCP" },
+            // Names are answered at the same port: a client that speaks TLS is told from one that asks for a name.
+            { "name": "dns", "port": port, "protocol": "UDP" },
+            { "name": "dns-tcp", "port": port, "protocol": "TCP" },
+        ],
     }))
 }
 
@@ -154,14 +165,15 @@ fn network_policy(facts: &Facts) -> Option<Value> {
         { "ipBlock": { "cidr": "0.0.0.0/0", "except": INSIDE_V4 } },
         { "ipBlock": { "cidr": "::/0", "except": INSIDE_V6 } },
     ] });
-    let mut egress = vec![json!({ "to": [own] }), dns, world];
-    if let Some((ip, port)) = facts.endpoint {
+    let own_api = |(ip, port): (IpAddr, u16)| {
         let whole = if ip.is_ipv4() { 32 } else { 128 };
-        egress.push(json!({
+        json!({
             "to": [{ "ipBlock": { "cidr": format!("{ip}/{whole}") } }],
-            "ports": [{ "protocol": "TCP", "port": port }],
-        }));
-    }
+            "ports": [{ "protocol": "TCP", "port": port }, { "protocol": "UDP", "port": port }],
+        })
+    };
+    // With a DNS of its own a tenant has no business at the host's, which knows everybody's names.
+    let egress = vec![json!({ "to": [own] }), world, facts.endpoint.map_or(dns, own_api)];
     Some(json!({ "spec": {
         "podSelector": { "matchLabels": { labels::TENANT: facts.id.as_str() } },
         "policyTypes": ["Ingress", "Egress"],
@@ -227,7 +239,9 @@ mod tests {
         );
         assert_eq!(object(&facts, "Service").unwrap()["spec"]["ports"][0]["targetPort"], 7001);
         let egress = object(&facts, "NetworkPolicy").unwrap()["spec"]["egress"].clone();
-        assert_eq!(egress[3]["to"][0]["ipBlock"]["cidr"], "10.0.0.5/32");
+        assert_eq!(egress[2]["to"][0]["ipBlock"]["cidr"], "10.0.0.5/32");
+        assert!(!egress.to_string().contains("kube-system"), "the host's DNS knows everybody's names");
+        assert_eq!(object(&facts, "Service").unwrap()["spec"]["ports"][1]["port"], 53);
     }
 
     #[test]

@@ -97,6 +97,8 @@ impl Shared {
                 name: name.clone(),
                 host_namespace: facts.namespace(),
                 service_ip: cell.service_ip.clone(),
+                // The same port and address as the API.
+                resolver: facts.endpoint.and_then(|_| cell.service_ip.clone()),
                 isolation: facts.spec.isolation.clone(),
                 sync: facts.spec.sync.clone(),
             });

@@ -152,6 +152,7 @@ pub(crate) mod tests {
             name: TenantName::parse("acme").unwrap(),
             host_namespace: "rowhouse-acme".into(),
             service_ip: Some("10.96.7.7".into()),
+            resolver: None,
             isolation: tenancy::Isolation::default(),
             sync: tenancy::SyncPolicy::default(),
         }

@@ -1,8 +1,10 @@
 //! Pods: born in the tenant, run on the host.
 
+mod dns;
 mod downward;
 mod environment;
 mod referenced;
+mod resources;
 mod rewrite;
 mod selectors;
 pub mod shapes;
@@ -13,11 +15,12 @@ mod update;
 
 use serde_json::{Map, Value, json};
 use tenancy::host::object_name;
-use tenancy::{Host, Virtual};
+use tenancy::{Host, Virtual, labels};
 
 pub use downward::{Companion, TokenRequest};
 pub use environment::ServiceLink;
 pub use referenced::Referenced;
+pub use resources::resize;
 pub use status::{Observed, POD_STATUS, gate_conditions, status_to_virtual};
 pub use update::update;
 
@@ -31,6 +34,8 @@ use rewrite::PodRewriter;
 pub const ORIGIN: Origin = Origin::Tenant;
 /// Cluster domain of a tenant.
 pub const CLUSTER_DOMAIN: &str = "cluster.local";
+/// Field of a pod's spec that only its subresource takes.
+const EPHEMERAL: &str = "ephemeralContainers";
 /// Longest hostname a kernel takes.
 const MAX_HOSTNAME: usize = 64;
 /// Longest label of a hostname.
@@ -43,6 +48,9 @@ pub struct HostPod {
     pub object: Host<Value>,
     /// What must stand in its companion Secret.
     pub companion: Companion,
+    /// Its ephemeral containers, for the subresource of the same name; or why they cannot be there. The pod itself is made
+    /// without them.
+    pub ephemeral: Result<Vec<Value>, Refused>,
     /// What was left out and may surprise: told to the tenant in a Warning event.
     pub notes: Vec<String>,
 }
@@ -76,12 +84,23 @@ pub fn to_host(
     rewriter.isolate(&mut out);
     name_host(who, spec, &mut out)?;
     alias_api(place, &mut out);
+    dns::write_out(place, who, spec, &mut out);
+    let ephemeral = rewriter.take_ephemeral().map(|containers| {
+        out.insert(EPHEMERAL.into(), Value::Array(containers));
+    });
     environment::write_out(place, who, spec, services, &mut out);
+    let ephemeral = ephemeral.map(|()| match out.remove(EPHEMERAL) {
+        Some(Value::Array(containers)) => containers,
+        _ => Vec::new(),
+    });
     let host_name = Host(object_name(who.namespace, who.name));
-    let metadata = metadata::twin(place, who, &host_name, pod.get("metadata").unwrap_or(&Value::Null));
+    let mut metadata = metadata::twin(place, who, &host_name, pod.get("metadata").unwrap_or(&Value::Null));
+    if let Some(wish) = resources::wish(&out) {
+        metadata["annotations"][labels::RESOURCES_ANNOTATION] = json!(wish);
+    }
     let (companion, notes) = rewriter.finish();
     let object = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": out });
-    Ok(HostPod { object: Host(object), companion, notes })
+    Ok(HostPod { object: Host(object), companion, ephemeral, notes })
 }
 
 /// The pod's own name for itself is the virtual one.

@@ -39,6 +39,8 @@ pub enum Handler {
     ConfigMap,
     /// Name of a Secret of the same namespace.
     Secret,
+    /// Ephemeral containers of a pod.
+    EphemeralContainers,
     /// Source of an environment variable.
     EnvSource,
     /// Files from the downward API.

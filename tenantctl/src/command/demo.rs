@@ -45,6 +45,7 @@ pub(crate) async fn run() -> Result<(), Error> {
         listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         advertise: None,
         controllers: controllers::Which::ALL.into_iter().collect(),
+        resolvers: Vec::new(),
     });
     let plane = tokio::select! {
         plane = started => plane?,

@@ -49,6 +49,7 @@ fn settings(options: &HostOptions, arguments: &Up) -> Result<Settings, Error> {
         listen,
         advertise: arguments.advertise_address,
         controllers: arguments.controllers.clone(),
+        resolvers: arguments.resolver.clone(),
     })
 }
 

@@ -55,6 +55,7 @@ impl LabHost {
             fleet_token: String::new(),
             names: Vec::new(),
             tenant_listen: None,
+            resolvers: Vec::new(),
         })
         .await
         .map_err(|error| failed(error.to_string()))?;

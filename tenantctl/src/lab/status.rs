@@ -86,13 +86,22 @@ fn container_status(
     } else {
         json!({"running": {"startedAt": since("running")}})
     };
-    json!({
+    let resources = if container["resources"].is_object() { container["resources"].clone() } else { json!({}) };
+    let mut status = json!({
         "name": name, "image": image, "imageID": format!("simulated://{image}"),
         "containerID": format!("simulated://{name}"),
         "ready": true, "started": !finishes,
         "restartCount": if same.is_none() && old.is_some() { restarts + 1 } else { restarts },
         "state": state,
-    })
+    });
+    // What a container has been given; the nodes of the lab always have room for more.
+    if !finishes {
+        if resources["requests"].is_object() {
+            status["allocatedResources"] = resources["requests"].clone();
+        }
+        status["resources"] = resources;
+    }
+    status
 }
 
 /// The kubelet's own conditions; a transition has the time of `now`.

@@ -153,6 +153,47 @@ fn row_14_updates_labels_and_images() {
 }
 
 #[test]
+fn row_14_adds_ephemeral_containers_once() {
+    let plain = own(&json!({}));
+    let ephemeral = json!([{ "name": "debug", "image": "busybox", "targetContainerName": "c" }]);
+    let debugged = own(&json!({ "spec": { "ephemeralContainers": ephemeral } }));
+    let plan = run(Some(debugged.clone()), Some(twin(&plain, &json!({ "metadata": { "resourceVersion": "5" } }))));
+    let [Action::AddEphemeral(Host(patch))] = &plan[..] else { panic!("{plan:?}") };
+    assert_eq!(patch["metadata"], json!({ "resourceVersion": "5" }));
+    let added = &patch["spec"]["ephemeralContainers"][0];
+    assert_eq!((&added["name"], &added["targetContainerName"]), (&json!("debug"), &json!("c")));
+    assert_eq!(added["env"][0]["name"], "KUBERNETES_SERVICE_HOST", "it reaches the tenant's API");
+    let there =
+        twin(&plain, &json!({ "spec": { "ephemeralContainers": [{ "name": "debug" }, { "name": "host's" }] } }));
+    assert_eq!(run(Some(debugged.clone()), Some(there)), []);
+    assert!(
+        matches!(&run(Some(debugged), None)[..], [Action::Create(Host(pod))] if pod["spec"].get("ephemeralContainers").is_none())
+    );
+    // What cannot be brought over does not hold up the rest.
+    let refused = json!({ "metadata": { "labels": { "a": "b" } }, "spec": { "ephemeralContainers": [{ "name": "x", "fromTheFuture": 1 }] } });
+    let plan = run(Some(own(&refused)), Some(twin(&plain, &json!({}))));
+    assert!(matches!(&plan[..], [Action::Refuse(_), Action::Update(_)]), "{plan:?}");
+}
+
+#[test]
+fn row_14_resizes_last_and_notes_it_after() {
+    let sized = |cpu: &str| {
+        own(
+            &json!({ "spec": { "containers": [{ "name": "c", "image": "i", "resources": { "requests": { "cpu": cpu } } }] } }),
+        )
+    };
+    assert_eq!(run(Some(sized("1")), Some(twin(&sized("1"), &json!({})))), []);
+    let running = json!({ "status": { "phase": "Running" } });
+    let plan = run(Some(sized("2")), Some(twin(&sized("1"), &running)));
+    let [Action::ReportStatus(_), Action::Resize(Host(patch)), Action::Update(Host(update))] = &plan[..] else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(patch["spec"]["containers"], json!([{ "name": "c", "resources": { "requests": { "cpu": "2" } } }]));
+    assert!(update["metadata"]["annotations"]["rowhouse.dev/resources"].as_str().unwrap().contains("\"2\""));
+    assert_eq!(update["spec"]["containers"][0]["resources"]["requests"]["cpu"], "2", "as resized before");
+}
+
+#[test]
 fn row_14_sees_drift() {
     let pod = own(&json!({ "metadata": { "labels": { "app": "web" } } }));
     let drifted = twin(&pod, &json!({ "metadata": { "labels": { "app": "elsewhere" } } }));

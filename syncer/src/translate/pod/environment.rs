@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use tenancy::Virtual;
 
 use super::super::{Identity, Place};
+use super::EPHEMERAL;
 use crate::json;
 
 /// A service a pod is told of through its environment.
@@ -96,7 +97,7 @@ pub(super) fn write_out(
         links.retain(|(name, _)| !own.iter().any(|(reserved, _)| reserved == name));
         links.extend(own);
     }
-    for list in ["initContainers", "containers"] {
+    for list in ["initContainers", "containers", EPHEMERAL] {
         for container in out.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             prepend(container, &links);
         }

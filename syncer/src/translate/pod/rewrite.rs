@@ -6,7 +6,7 @@ use tenancy::host::object_name;
 use super::super::rules::{Handler, Outcome, Rewriter, Shape, Unknown, walk};
 use super::super::{Identity, Place, Refused};
 use super::downward::{self, Companion, TokenRequest};
-use super::shapes::{ENV_SOURCE, PROJECTION};
+use super::shapes::{ENV_SOURCE, EPHEMERAL, PROJECTION};
 use super::{companion_name, selectors};
 use crate::json;
 
@@ -21,16 +21,22 @@ pub(super) struct PodRewriter<'a> {
     who: Identity<'a>,
     pod: &'a Value,
     companion: Companion,
+    ephemeral: Result<Vec<Value>, Refused>,
     notes: Vec<String>,
 }
 
 impl<'a> PodRewriter<'a> {
     pub(super) fn new(place: &'a Place, who: Identity<'a>, pod: &'a Value) -> Self {
-        Self { place, who, pod, companion: Companion::default(), notes: Vec::new() }
+        Self { place, who, pod, companion: Companion::default(), ephemeral: Ok(Vec::new()), notes: Vec::new() }
     }
 
     pub(super) fn finish(self) -> (Companion, Vec<String>) {
         (self.companion, self.notes)
+    }
+
+    /// The pod's ephemeral containers, which are no part of the pod when it is made.
+    pub(super) fn take_ephemeral(&mut self) -> Result<Vec<Value>, Refused> {
+        std::mem::replace(&mut self.ephemeral, Ok(Vec::new()))
     }
 
     /// What the operator demands of every pod, also of those that say nothing.
@@ -49,6 +55,13 @@ impl<'a> PodRewriter<'a> {
 
     fn by_table(&mut self, shape: &Shape, value: &Value, at: &str) -> Result<Value, Refused> {
         walk(shape, value, at, Unknown::Refuse, self)
+    }
+
+    /// A debugging container that cannot be brought to the host must not hold up the pod it looks into.
+    fn ephemeral_containers(&mut self, value: &Value, at: &str) -> Outcome {
+        let all = value.as_array().into_iter().flatten().enumerate();
+        self.ephemeral = all.map(|(index, one)| self.by_table(&EPHEMERAL, one, &format!("{at}[{index}]"))).collect();
+        Outcome::Nothing
     }
 
     fn host_name(&self, value: &Value) -> Outcome {
@@ -167,6 +180,7 @@ impl Rewriter for PodRewriter<'_> {
     ) -> Result<Outcome, Refused> {
         match handler {
             Handler::ConfigMap | Handler::Secret => Ok(self.host_name(value)),
+            Handler::EphemeralContainers => Ok(self.ephemeral_containers(value, at)),
             Handler::EnvSource => self.env_source(value, at),
             Handler::DownwardVolume => self.downward_volume(value, at),
             Handler::ProjectedSources => self.projected_sources(value, at),

@@ -1,5 +1,9 @@
 //! The table of pod fields: every property of every type below `PodSpec`.
 
+mod ephemeral;
+
+pub(super) use ephemeral::EPHEMERAL;
+
 use crate::translate::rules::Handler as H;
 use crate::translate::rules::Rule::{self, Deny, Into, Keep, Ours, Rewrite};
 use crate::translate::rules::Shape;
@@ -19,9 +23,16 @@ pub static POD_SPEC: Shape = Shape {
         ("automountServiceAccountToken", Ours("always false: no pod gets a token of the host")),
         ("containers", Into(&CONTAINER)),
         ("dnsConfig", Into(&DNS_CONFIG)),
-        ("dnsPolicy", Keep),
+        ("dnsPolicy", Ours("None for ClusterFirst, with the tenant's DNS laid under dnsConfig; others pass")),
         ("enableServiceLinks", Ours("always false: variables of the virtual namespace's services are written out")),
-        ("ephemeralContainers", Ours("left out: a pod is made without them")),
+        (
+            "ephemeralContainers",
+            Rewrite(
+                H::EphemeralContainers,
+                Some(&EPHEMERAL),
+                "added through the subresource of the host pod: a pod is made without them",
+            ),
+        ),
         ("hostAliases", Into(&HOST_ALIAS)),
         ("hostIPC", Keep),
         ("hostNetwork", Keep),

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use tenancy::Host;
 
+use super::resources;
 use crate::json;
 
 /// Fields of a pod's spec that Kubernetes lets change in place and that follow the tenant.
@@ -10,11 +11,13 @@ const SPEC: &[&str] = &["activeDeadlineSeconds", "schedulingGates", "tolerations
 
 /// The form to apply to an existing host pod: metadata as translated now; of the spec what was applied when the pod was
 /// made, with the few fields that may change. Everything else is frozen, because what it was made from has moved on
-/// (services of the namespace, the operator's isolation), and the host would refuse a change.
+/// (services of the namespace, the operator's isolation), and the host would refuse a change. Resources have been resized
+/// before this is applied.
 pub fn update(now: &Host<Value>, applied: &Host<Value>, live: &Host<Value>) -> Host<Value> {
-    let (Host(now), Host(applied), Host(live)) = (now, applied, live);
+    let mut spec = json::object(&applied.0, "/spec").cloned().unwrap_or_default();
+    resources::note(&mut spec, now, live);
+    let (Host(now), Host(live)) = (now, live);
     let mut out = now.clone();
-    let mut spec = json::object(applied, "/spec").cloned().unwrap_or_default();
     for field in SPEC {
         match (*field, now.pointer(&format!("/spec/{field}"))) {
             // Gates only ever go away; tolerations only ever come.

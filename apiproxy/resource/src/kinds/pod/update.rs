@@ -271,7 +271,7 @@ pub(crate) fn ephemeral(new: &Value, old: &Value, errors: &mut Errors) {
     }
 }
 
-/// The `resize` subresource: cpu and memory may change, nothing else.
+/// The `resize` subresource: cpu and memory of containers and of the pod as a whole may change, nothing else.
 pub(crate) fn resize(new: &Value, old: &Value, errors: &mut Errors) {
     whole(new, errors);
     let (spec, before) = (at(new, "spec"), at(old, "spec"));
@@ -291,6 +291,7 @@ pub(crate) fn resize(new: &Value, old: &Value, errors: &mut Errors) {
         errors.push(Error::forbidden(SPEC, "Pod running on node without support for resize"));
     }
     let mut munged = spec.clone();
+    pod_level(&mut munged, before, errors);
     for kind in ["containers", "initContainers"] {
         if size(spec, kind) != size(before, kind) {
             let detail = format!("{kind} may not be added or removed on resize");
@@ -310,6 +311,37 @@ pub(crate) fn resize(new: &Value, old: &Value, errors: &mut Errors) {
     if errors.is_empty() && !same(&munged, before) {
         errors.push(Error::forbidden(SPEC, "only cpu and memory resources are mutable"));
     }
+}
+
+/// `validatePodLevelResourcesResize`.
+fn pod_level(munged: &mut Value, before: &Value, errors: &mut Errors) {
+    let total = |spec: &Value| ["requests", "limits"].map(|list| entries(at(spec, "resources"), list).count());
+    if total(munged) == [0, 0] && total(before) == [0, 0] {
+        return;
+    }
+    let path = SPEC.child("resources");
+    let old = set(before, "resources");
+    if old.is_some() && set(munged, "resources").is_none() {
+        errors.push(Error::forbidden(path, "pod-level resources cannot be removed"));
+        return;
+    }
+    let mut kept = at(munged, "resources").clone();
+    for list in ["requests", "limits"] {
+        let (after, earlier) = (at(&kept, list).clone(), old.map_or(&Value::Null, |old| at(old, list)));
+        if entries(old.unwrap_or(&Value::Null), list).any(|(name, _)| after.get(name).is_none()) {
+            let what = list.trim_end_matches('s');
+            errors.push(Error::forbidden(path.child(list), format!("pod-level resource {what}s cannot be removed")));
+        }
+        let mut amounts = after;
+        for name in ["cpu", "memory"] {
+            take_over(&mut amounts, earlier, name);
+        }
+        put(&mut kept, list, amounts);
+    }
+    if !same(&kept, old.unwrap_or(&Value::Null)) {
+        errors.push(Error::forbidden(SPEC, "only cpu and memory resources are mutable at pod-level"));
+    }
+    take_over(munged, before, "resources");
 }
 
 fn resized(container: &mut Value, old: &Value, path: &Path<'_>, errors: &mut Errors) {
