@@ -15,6 +15,8 @@ const REQUESTS: usize = 400;
 const WATCHES: usize = 5_000;
 /// Streams (exec, logs …) of one tenant open at the same time.
 const STREAMS: usize = 500;
+/// Connections of one tenant open at the same time.
+pub(crate) const CONNECTIONS: usize = 2_000;
 
 /// What a seat is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +27,8 @@ pub(crate) enum Seat {
     Watch,
     /// A stream to the host.
     Stream,
+    /// A connection.
+    Connection,
 }
 
 /// A taken seat; free again when dropped.
@@ -50,6 +54,7 @@ impl Seats {
             Seat::Request => REQUESTS,
             Seat::Watch => WATCHES,
             Seat::Stream => STREAMS,
+            Seat::Connection => CONNECTIONS,
         };
         let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         if rows.len() > MAX_ROWS {

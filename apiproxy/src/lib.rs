@@ -26,6 +26,7 @@ pub mod authn;
 pub mod authz;
 mod fairness;
 pub mod request;
+mod visit;
 
 pub mod admission;
 mod bootstrap;

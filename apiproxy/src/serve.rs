@@ -40,6 +40,14 @@ impl Door {
             Door::Fleet => Realm::Fleet,
         }
     }
+
+    /// The tenant behind the door.
+    fn tenant(&self) -> Option<TenantId> {
+        match self {
+            Door::Tenant(tenant) => Some(tenant.id),
+            Door::Fleet => None,
+        }
+    }
 }
 
 /// Handles one request. Never fails: every error is a `Status`.
@@ -83,6 +91,9 @@ where
         return admin::answer(api, connection, parts);
     };
     let caller = authn::authenticate(api, connection, &door, &parts.headers)?;
+    if !caller.is_anonymous() {
+        connection.settle(&api.seats, door.tenant())?;
+    }
     let caller = authz::impersonate(api, &door, caller, &parts.headers)?;
     let request = request::parse(door.realm(), parts, &path)?;
     let permitted = authz::authorize(api, caller, request)?;

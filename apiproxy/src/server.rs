@@ -26,6 +26,7 @@ use crate::front::{Front, fleet_token};
 use crate::respond::Body;
 use crate::serve::handle;
 use crate::tls::{Connection, Entrance, Internal, server_config};
+use crate::visit::Strangers;
 use crate::{bootstrap, lifecycle};
 
 /// Why a server did not start.
@@ -59,6 +60,7 @@ pub struct Server {
     resolvers: Arc<[SocketAddr]>,
     tasks: TaskTracker,
     connections: Arc<Semaphore>,
+    strangers: Strangers,
     /// Ends what is still open when the time to drain is over.
     cut: CancellationToken,
 }
@@ -90,6 +92,7 @@ impl Server {
             resolvers: dns::resolvers(&config.resolvers),
             tasks: TaskTracker::new(),
             connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            strangers: Strangers::new(),
             cut: CancellationToken::new(),
         });
         server.tasks.spawn(lifecycle::reaper::run(api.clone()));
@@ -199,7 +202,7 @@ impl Server {
     }
 
     fn connection(self: Arc<Self>, stream: TcpStream, remote: SocketAddr, acceptor: &TlsAcceptor, entrance: Entrance) {
-        let Ok(seat) = self.connections.clone().try_acquire_owned() else {
+        let (Ok(seat), Some(visit)) = (self.connections.clone().try_acquire_owned(), self.strangers.admit()) else {
             tracing::warn!(%remote, "too many connections");
             return;
         };
@@ -217,7 +220,7 @@ impl Server {
             }
             let handshake = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
             let Ok(Ok(stream)) = handshake else { return };
-            let connection = Arc::new(Connection::socket(entrance, remote, Some(stream.get_ref().1)));
+            let connection = Arc::new(Connection::socket(entrance, remote, stream.get_ref().1, visit.clone()));
             let api = self.api.clone();
             let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
                 let (api, connection) = (api.clone(), connection.clone());
@@ -230,6 +233,12 @@ impl Server {
             tokio::pin!(serving);
             tokio::select! {
                 _ = serving.as_mut() => return,
+                () = visit.overstayed() => {
+                    serving.as_mut().graceful_shutdown();
+                    // What a stranger was being answered may still arrive; who does not read it is cut off.
+                    let _ = tokio::time::timeout(HANDSHAKE, serving).await;
+                    return;
+                }
                 () = self.api.draining.cancelled() => serving.as_mut().graceful_shutdown(),
             }
             tokio::select! {

@@ -15,7 +15,10 @@ use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 use tenancy::TenantId;
 
+use crate::fairness::Seats;
+use crate::respond::Error;
 use crate::routes::Routes;
+use crate::visit::Visit;
 
 /// The door a listener opens on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct Connection {
     origin: Origin,
     certificates: Vec<CertificateDer<'static>>,
     server_name: Option<String>,
+    /// None for in-process calls.
+    visit: Option<Arc<Visit>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,14 +61,24 @@ pub enum Internal {
 impl Connection {
     /// A call from inside the process.
     pub(crate) fn internal(api: Internal) -> Self {
-        Self { origin: Origin::Internal(api), certificates: Vec::new(), server_name: None }
+        Self { origin: Origin::Internal(api), certificates: Vec::new(), server_name: None, visit: None }
     }
 
     /// A connection that came in at an entrance.
-    pub fn socket(entrance: Entrance, remote: SocketAddr, tls: Option<&rustls::ServerConnection>) -> Self {
-        let certificates = tls.and_then(|tls| tls.peer_certificates()).map(<[_]>::to_vec).unwrap_or_default();
-        let server_name = tls.and_then(|tls| tls.server_name()).map(str::to_ascii_lowercase);
-        Self { origin: Origin::Socket(entrance, remote), certificates, server_name }
+    pub(crate) fn socket(
+        entrance: Entrance,
+        remote: SocketAddr,
+        tls: &rustls::ServerConnection,
+        visit: Arc<Visit>,
+    ) -> Self {
+        let certificates = tls.peer_certificates().map(<[_]>::to_vec).unwrap_or_default();
+        let server_name = tls.server_name().map(str::to_ascii_lowercase);
+        Self { origin: Origin::Socket(entrance, remote), certificates, server_name, visit: Some(visit) }
+    }
+
+    /// Makes the connection the tenant's of an authenticated request. Errors: 429 when the tenant has too many.
+    pub(crate) fn settle(&self, seats: &Seats, tenant: Option<TenantId>) -> Result<(), Error> {
+        self.visit.as_ref().map_or(Ok(()), |visit| visit.settle(seats, tenant))
     }
 
     /// The API of an in-process call.

@@ -55,6 +55,11 @@ impl Caller {
         self.system
     }
 
+    /// Whether the request came without credentials.
+    pub fn is_anonymous(&self) -> bool {
+        self.user == anonymous::USER
+    }
+
     /// This caller under another identity. Whether that is allowed is for `authz::impersonate` to say, before.
     pub(crate) fn acting_as(
         &self,
