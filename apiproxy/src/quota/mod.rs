@@ -13,6 +13,8 @@
 mod amounts;
 mod item;
 mod limit;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 use std::collections::HashMap;

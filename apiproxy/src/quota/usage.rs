@@ -28,15 +28,18 @@ pub(crate) fn settled(api: &Api, tenant: TenantId, namespace: &str, quota: &mut 
 }
 
 /// Brings the quotas of a namespace up to date. Waits for its turn, so that no create of this process is in between.
-pub(crate) async fn recount(api: &Api, tenant: TenantId, namespace: &str) {
+pub(crate) async fn recount(api: &Arc<Api>, tenant: TenantId, namespace: &str) {
     let _turn = api.turns.take(tenant, namespace).await;
     for quota in of_namespace(api, tenant, namespace) {
         for _ in 0..ATTEMPTS {
             let key = quota.key();
             let Some(current) = api.store.get(tenant, &key.collection, &key.namespace, &key.name) else { break };
             let value = current.value();
-            // The quota was read first: whatever is charged to it from now on makes the write below fail.
-            let used = usage(api, tenant, namespace, &value);
+            // The quota was read first: whatever is charged to it from now on makes the write below fail. Thousands of
+            // pods take a while to read: not on a thread that serves requests.
+            let (counting, place, quota) = (api.clone(), namespace.to_owned(), value.clone());
+            let counted = tokio::task::spawn_blocking(move || usage(&counting, tenant, &place, &quota)).await;
+            let Ok(used) = counted else { break };
             if !stale(&value) && amounts(&value["status"], "used") == used {
                 break;
             }

@@ -25,7 +25,8 @@ pub(super) async fn create(context: &Context<'_>, body: Bytes) -> Result<Outcome
     let mut warnings = decoded.warnings;
     let mut object = decoded.value;
     context.kind().default(&mut object);
-    let shown = from_value(context, object, &mut warnings).await?;
+    let shown = from_value(context, object, &mut warnings).await;
+    let shown = shown.map_err(|error| context.failed(&warnings, error))?;
     Ok(Outcome::object(StatusCode::CREATED, shown, warnings))
 }
 

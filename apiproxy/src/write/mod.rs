@@ -19,7 +19,7 @@ mod subresource;
 mod token;
 mod update;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -47,6 +47,8 @@ pub(crate) struct Context<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// RFC 3339, whole seconds: one time for everything this request stamps.
     pub(crate) now: String,
+    /// What to warn about although the write fails.
+    pub(crate) said: Mutex<Vec<String>>,
 }
 
 impl Context<'_> {
@@ -57,6 +59,13 @@ impl Context<'_> {
     /// What the kind adds to the general rules.
     pub(crate) fn kind(&self) -> Kind<'_> {
         Kind::new(&self.resource)
+    }
+
+    /// A failure after which the client is still to hear what was warned about (upstream: warnings are headers from the
+    /// moment they are found).
+    pub(crate) fn failed(&self, warnings: &[String], error: Error) -> Error {
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = warnings.to_vec();
+        error
     }
 
     pub(crate) fn not_found(&self, name: &str) -> Error {
@@ -127,20 +136,13 @@ pub(crate) async fn write(
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let options = Options::parse(info, headers, &resource)?;
     let tenant = body::tenant(info, &resource, headers, &body)?;
-    let context = Context { api, permit, resource, tenant, options, headers, now };
-    let outcome = if info.group == route::GROUP {
-        routes::write(&context, body).await?
-    } else if !info.subresource.is_empty() {
-        subresource::write(&context, body).await?
-    } else {
-        match info.verb {
-            "create" if reviewed(&context.resource) => review::review(&context, &body)?,
-            "create" => create::create(&context, body).await?,
-            "update" => update::update(&context, body).await?,
-            "patch" => patch::patch(&context, body).await?,
-            "delete" => delete::delete(&context, body).await?,
-            "deletecollection" => delete::delete_collection(&context, body).await?,
-            _ => return Err(Error::MethodNotAllowed),
+    let context = Context { api, permit, resource, tenant, options, headers, now, said: Mutex::default() };
+    let outcome = match carry_out(&context, body).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let mut answer = respond::failure(accept, &error);
+            respond::warn(&mut answer, &context.said.into_inner().unwrap_or_else(PoisonError::into_inner));
+            return Ok(answer);
         }
     };
     let mut warnings = outcome.warnings;
@@ -153,6 +155,25 @@ pub(crate) async fn write(
     };
     respond::warn(&mut answer, &warnings);
     Ok(answer)
+}
+
+async fn carry_out(context: &Context<'_>, body: Bytes) -> Result<Outcome, Error> {
+    let info = context.info();
+    if info.group == route::GROUP {
+        return routes::write(context, body).await;
+    }
+    if !info.subresource.is_empty() {
+        return subresource::write(context, body).await;
+    }
+    match info.verb {
+        "create" if reviewed(&context.resource) => review::review(context, &body),
+        "create" => create::create(context, body).await,
+        "update" => update::update(context, body).await,
+        "patch" => patch::patch(context, body).await,
+        "delete" => delete::delete(context, body).await,
+        "deletecollection" => delete::delete_collection(context, body).await,
+        _ => Err(Error::MethodNotAllowed),
+    }
 }
 
 /// What is said with every answer about a kind that is going away.

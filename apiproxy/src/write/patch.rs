@@ -62,7 +62,8 @@ pub(super) async fn patch_part(context: &Context<'_>, body: Bytes, part: Part) -
                 complaints = reshape(context, &mut new)?;
                 Ok(new)
             })
-            .await?;
+            .await
+            .map_err(|error| context.failed(&warnings, error))?;
             warnings.extend(complaints);
             Ok(Outcome::object(StatusCode::OK, shown, warnings))
         }
@@ -183,10 +184,14 @@ async fn apply(context: &Context<'_>, body: Bytes, part: Part) -> Result<Outcome
         let object = merge(None)?;
         match create::from_value(context, object, &mut warnings).await {
             Err(Error::AlreadyExists { .. }) => {}
-            result => return Ok(Outcome::object(StatusCode::CREATED, result?, warnings)),
+            result => {
+                let shown = result.map_err(|error| context.failed(&warnings, error))?;
+                return Ok(Outcome::object(StatusCode::CREATED, shown, warnings));
+            }
         }
     }
-    let shown = rewrite(context, part, &mut warnings, |old| merge(Some(old))).await?;
+    let shown = rewrite(context, part, &mut warnings, |old| merge(Some(old))).await;
+    let shown = shown.map_err(|error| context.failed(&warnings, error))?;
     Ok(Outcome::object(StatusCode::OK, shown, warnings))
 }
 

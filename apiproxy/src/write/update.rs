@@ -57,7 +57,8 @@ pub(super) async fn update(context: &Context<'_>, body: Bytes) -> Result<Outcome
         let (group, name) = (context.resource.group.clone(), info.name.clone());
         return Err(Error::Invalid { group, kind, name, errors: vec![error] });
     }
-    let shown = rewrite(context, part, &mut warnings, |_| Ok(object.clone())).await?;
+    let shown = rewrite(context, part, &mut warnings, |_| Ok(object.clone())).await;
+    let shown = shown.map_err(|error| context.failed(&warnings, error))?;
     Ok(Outcome::object(StatusCode::OK, shown, warnings))
 }
 

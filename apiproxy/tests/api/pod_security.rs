@@ -69,6 +69,8 @@ async fn templates_are_warned_about() {
     for plural in ["deployments", "daemonsets", "replicasets"] {
         let made = admin.post(&format!("/apis/apps/v1/namespaces/w/{plural}"), workload.clone()).await.expect(201);
         assert_eq!(made.warnings(), [warning.as_str()], "{plural}");
+        let again = admin.post(&format!("/apis/apps/v1/namespaces/w/{plural}"), workload.clone()).await.expect(409);
+        assert_eq!(again.warnings(), [warning.as_str()], "also when the write fails");
     }
     let cron = json!({"metadata": {"name": "d"}, "spec": {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": {
         "spec": pod("", json!({"restartPolicy": "Never"}))["spec"]}}}}});
