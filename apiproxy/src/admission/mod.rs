@@ -18,6 +18,7 @@ mod compiled;
 mod definition;
 mod limit_range;
 mod namespace;
+mod pod_resize;
 mod pod_security;
 mod priority;
 mod quota;
@@ -129,6 +130,7 @@ pub(crate) fn judge(
     priority::judge(context, &value, old)?;
     classes::judge(context, &value, old)?;
     runtime_class::judge(context, &value, old)?;
+    pod_resize::judge(context, &value, old)?;
     let claim = quota::judge(context, &value, old)?;
     Ok(Admitted { value, claim })
 }

@@ -269,3 +269,24 @@ async fn claims_and_volumes_stay_while_they_are_used() {
     admin.merge(&format!("{volumes}/v/status"), json!({"status": {"phase": "Released"}})).await.expect(200);
     admin.until_gone(&format!("{volumes}/v")).await;
 }
+
+#[tokio::test]
+async fn pods_do_not_grow_beyond_their_nodes() {
+    let world = World::start().await;
+    let admin = world.admin().await;
+    let node =
+        json!({"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": "2", "memory": "1Gi", "pods": "9"}}});
+    admin.post("/api/v1/nodes", node).await.expect(201);
+    let container = json!({"name": "c", "image": "i", "resources": {"requests": {"cpu": "1", "memory": "64Mi"}}});
+    create(&admin, "p", json!({"nodeName": "n", "containers": [container]})).await.expect(201);
+    let asked = |cpu: &str, memory: &str| json!({"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu, "memory": memory}}}]}});
+    let path = format!("{NS}/pods/p/resize");
+    let refused = admin.patch("strategic-merge-patch+json", &path, asked("2500m", "2Gi")).await.expect(403);
+    assert_eq!(
+        refused.reason().1,
+        "pods \"p\" is forbidden: node didn't have enough allocatable resources: cpu, requested: 2500, allocatable: 2000; \
+         memory, requested: 2147483648, allocatable: 1073741824"
+    );
+    assert_eq!(refused.body["details"]["causes"], json!([{"reason": "NodeCapacity"}]));
+    admin.patch("strategic-merge-patch+json", &path, asked("1500m", "64Mi")).await.expect(200);
+}
