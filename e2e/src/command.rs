@@ -67,14 +67,32 @@ impl std::fmt::Display for Output {
 pub fn with_kubeconfig(program: &Path, arguments: &[&str], kubeconfig: &Path) -> Output {
     let mut command = Command::new(program);
     command.args(arguments).env("KUBECONFIG", kubeconfig);
-    run(command, "")
+    complete(command, "")
+}
+
+/// Runs a program of the system to its end. Killed after two minutes.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn run(program: &str, arguments: &[&str]) -> Output {
+    run_with_input(program, arguments, "")
+}
+
+/// The same with `input` on its standard input.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn run_with_input(program: &str, arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(program);
+    command.args(arguments).env("LC_ALL", "C");
+    complete(command, input)
 }
 
 /// Runs a command with `input` on its standard input. Killed after [`LIMIT`].
 ///
 /// # Panics
 /// When it cannot be started.
-pub(crate) fn run(mut command: Command, input: &str) -> Output {
+pub(crate) fn complete(mut command: Command, input: &str) -> Output {
     let program = command.get_program().to_string_lossy();
     let mut shown = program.rsplit('/').next().unwrap_or_default().to_owned();
     for argument in command.get_args() {

@@ -1,10 +1,11 @@
-//! A real Kubernetes control plane on loopback, with simulated nodes.
+//! A real Kubernetes control plane on this machine, with simulated nodes or a real one.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::node::{self, Machine};
 use crate::pki::{self, Authority};
-use crate::{Assets, Kubectl, Process, eventually, kubeconfig, kwok, port};
+use crate::{Assets, Kubectl, Node, Process, eventually, kubeconfig, kwok, port};
 
 const NODES: [&str; 2] = ["node-a", "node-b"];
 
@@ -17,6 +18,7 @@ pub struct Host {
 
 /// The processes of a host that the harness started. Dropped in this order: clients first.
 struct Own {
+    node: Option<Node>,
     kwok: Option<Process>,
     scheduler: Option<Process>,
     controller_manager: Process,
@@ -67,13 +69,44 @@ impl Host {
         host
     }
 
+    /// Starts a control plane with a real node, [`Self::node`], on which containers run. Pods reach the API server by
+    /// its Service, and whatever listens on [`Node::ADDRESS`]. Always a cluster of its own, one per machine at a time: waits
+    /// while another run has it.
+    ///
+    /// Errors: this machine cannot have a real node, and why. That is on standard error in capitals already.
+    ///
+    /// # Panics
+    /// When it does not become ready; when there is an obstacle and `ROWHOUSE_E2E_NODE=require`.
+    pub fn start_with_node(assets: &Assets, directory: &Path, logs: &Path) -> Result<Self, String> {
+        let machine = Machine::prepare()?;
+        let mut host = Self::control_plane(assets, directory, logs, Site::Node);
+        let kubectl = host.kubectl.clone();
+        let own = host.own_mut();
+        let scheduler = scheduler_arguments(&own.pki);
+        let log = logs.join("kube-scheduler.log");
+        own.scheduler = Some(Process::start(&assets.path("kube-scheduler"), &scheduler, &log));
+        let settings = node::Settings {
+            logs,
+            kubelet_kubeconfig: &own.pki.node_kubeconfig,
+            proxy_kubeconfig: &own.pki.proxy_kubeconfig,
+            authority: &own.pki.authority,
+            serving: &own.pki.kubelet,
+        };
+        own.node = Some(Node::start(machine, assets, &kubectl, &settings));
+        Ok(host)
+    }
+
     /// Starts a control plane without nodes and without scheduler, for whoever brings their own.
     ///
     /// # Panics
     /// When it does not become ready.
     pub fn without_nodes(assets: &Assets, directory: &Path, logs: &Path) -> Self {
-        let ports = Ports { etcd: port::free(), peer: port::free(), api: port::free() };
-        let pki = Pki::new(directory, ports.api);
+        Self::control_plane(assets, directory, logs, Site::Loopback)
+    }
+
+    fn control_plane(assets: &Assets, directory: &Path, logs: &Path, site: Site) -> Self {
+        let ports = Ports { site, etcd: port::free(), peer: port::free(), api: port::free() };
+        let pki = Pki::new(directory, &ports);
         let start = |binary: &str, arguments: Vec<String>| {
             Process::start(&assets.path(binary), &arguments, &logs.join(format!("{binary}.log")))
         };
@@ -89,7 +122,8 @@ impl Host {
         eventually("the default service account exists", || kubectl.run("get serviceaccount default").result());
         let kubeconfig = pki.kubeconfig.clone();
         let directory = directory.to_owned();
-        let own = Own { kwok: None, scheduler: None, controller_manager, apiserver, _etcd: etcd, directory, pki };
+        let own =
+            Own { node: None, kwok: None, scheduler: None, controller_manager, apiserver, _etcd: etcd, directory, pki };
         Self { kubeconfig, kubectl, own: Some(own) }
     }
 
@@ -101,6 +135,14 @@ impl Host {
     /// kubectl as its administrator.
     pub fn kubectl(&self) -> &Kubectl {
         &self.kubectl
+    }
+
+    /// Its real node.
+    ///
+    /// # Panics
+    /// Unless it was started with one.
+    pub fn node(&self) -> &Node {
+        self.own().node.as_ref().expect("this host was started by `start_with_node`")
     }
 
     /// Adds a line to the logs of all containers of a namespace (one of `logged_namespaces`).
@@ -148,7 +190,32 @@ impl Host {
     }
 }
 
+/// Where the API server listens. Addresses of loopback cannot be endpoints, so pods reach it on the node's only.
+#[derive(Clone, Copy)]
+enum Site {
+    Loopback,
+    Node,
+}
+
+impl Site {
+    fn address(self) -> &'static str {
+        match self {
+            Self::Loopback => "127.0.0.1",
+            Self::Node => Node::ADDRESS,
+        }
+    }
+
+    /// Who keeps the endpoints of Service `kubernetes`.
+    fn endpoint_reconciler(self) -> &'static str {
+        match self {
+            Self::Loopback => "none",
+            Self::Node => "lease",
+        }
+    }
+}
+
 struct Ports {
+    site: Site,
     etcd: u16,
     peer: u16,
     api: u16,
@@ -164,20 +231,27 @@ struct Pki {
     service_account_key: PathBuf,
     service_account_public_key: PathBuf,
     kubeconfig: PathBuf,
+    node_kubeconfig: PathBuf,
+    proxy_kubeconfig: PathBuf,
 }
 
 impl Pki {
-    fn new(directory: &Path, api_port: u16) -> Self {
+    fn new(directory: &Path, ports: &Ports) -> Self {
         let authority = Authority::new(directory, "authority");
         let front_proxy = Authority::new(directory, "front-proxy");
         let admin = authority.client("admin", Some("system:masters"));
         let service_account_key = directory.join("service-account.key");
         let service_account_public_key = directory.join("service-account.pub");
         pki::signing_key(&service_account_key, &service_account_public_key);
-        let server = format!("https://127.0.0.1:{api_port}");
-        let path = directory.join("kubeconfig");
+        let server = format!("https://{}:{}", ports.site.address(), ports.api);
+        let write = |file: &str, user: &pki::Issued| {
+            kubeconfig::write(&directory.join(file), &server, &authority.certificate(), user)
+        };
+        let node = authority.client(&format!("system:node:{}", Node::NAME), Some("system:nodes"));
         Self {
-            kubeconfig: kubeconfig::write(&path, &server, &authority.certificate(), &admin),
+            kubeconfig: write("kubeconfig", &admin),
+            node_kubeconfig: write("node.kubeconfig", &node),
+            proxy_kubeconfig: write("proxy.kubeconfig", &authority.client("system:kube-proxy", None)),
             authority: authority.certificate(),
             front_proxy_authority: front_proxy.certificate(),
             api: authority.server("apiserver"),
@@ -216,9 +290,9 @@ fn etcd_arguments(directory: &Path, ports: &Ports) -> Vec<String> {
 fn apiserver_arguments(pki: &Pki, ports: &Ports) -> Vec<String> {
     flags([
         ("etcd-servers", format!("http://127.0.0.1:{}", ports.etcd)),
-        ("bind-address", "127.0.0.1".to_owned()),
-        ("advertise-address", "127.0.0.1".to_owned()),
-        ("endpoint-reconciler-type", "none".to_owned()),
+        ("bind-address", ports.site.address().to_owned()),
+        ("advertise-address", ports.site.address().to_owned()),
+        ("endpoint-reconciler-type", ports.site.endpoint_reconciler().to_owned()),
         ("secure-port", ports.api.to_string()),
         ("service-cluster-ip-range", "10.96.0.0/16".to_owned()),
         ("authorization-mode", "Node,RBAC".to_owned()),

@@ -11,12 +11,26 @@ pub struct Kubectl {
     binary: PathBuf,
     kubeconfig: PathBuf,
     home: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 impl Kubectl {
     /// kubectl for a kubeconfig. `home` keeps its discovery cache; two scenarios never share one.
     pub fn new(assets: &Assets, kubeconfig: &Path, home: &Path) -> Self {
-        Self { binary: assets.path("kubectl"), kubeconfig: kubeconfig.to_owned(), home: home.to_owned() }
+        Self {
+            binary: assets.path("kubectl"),
+            kubeconfig: kubeconfig.to_owned(),
+            home: home.to_owned(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// The same with one more environment variable, such as kubectl's feature gates.
+    #[must_use]
+    pub fn with_environment(&self, name: &str, value: &str) -> Self {
+        let mut other = self.clone();
+        other.environment.push((name.to_owned(), value.to_owned()));
+        other
     }
 
     /// Runs with arguments separated by white space.
@@ -26,12 +40,12 @@ impl Kubectl {
 
     /// Runs with arguments as they are.
     pub fn args(&self, arguments: &[&str]) -> Output {
-        command::run(self.command(arguments), "")
+        command::complete(self.command(arguments), "")
     }
 
     /// Runs with `input` on standard input (`-f -`).
     pub fn input(&self, arguments: &str, input: &str) -> Output {
-        command::run(self.command(&arguments.split_whitespace().collect::<Vec<_>>()), input)
+        command::complete(self.command(&arguments.split_whitespace().collect::<Vec<_>>()), input)
     }
 
     /// Runs with `-o json` and reads the answer.
@@ -59,7 +73,7 @@ impl Kubectl {
         std::fs::write(&script, format!("#!/bin/sh\n{editor}\n")).expect("the home directory is writable");
         let mut command = self.command(&[&["edit"], &*arguments.split_whitespace().collect::<Vec<_>>()].concat());
         command.env("EDITOR", format!("sh {}", script.display()));
-        command::run(command, "")
+        command::complete(command, "")
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -69,6 +83,7 @@ impl Kubectl {
             .env("KUBECONFIG", &self.kubeconfig)
             .env("HOME", &self.home)
             .env_remove("KUBECTL_EXTERNAL_DIFF")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.home);
         command
     }
@@ -78,7 +93,7 @@ impl Kubectl {
         let kubeconfig = format!("--kubeconfig={}", self.kubeconfig.display());
         let arguments: Vec<String> =
             std::iter::once(kubeconfig).chain(arguments.split_whitespace().map(str::to_owned)).collect();
-        Process::start(&self.binary, &arguments, log)
+        Process::start_with(&self.binary, &arguments, &self.environment, log)
     }
 
     /// The kubeconfig it uses.

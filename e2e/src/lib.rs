@@ -1,7 +1,8 @@
 //! Promises kept against real Kubernetes: harness, scenarios, tidy.
 //!
 //! ```text
-//!   Scenario ─► Host (etcd, kube-apiserver, controller-manager, scheduler, kwok nodes)   real, on loopback
+//!   Scenario ─► Host (etcd, kube-apiserver, controller-manager, scheduler)               real, on loopback
+//!        │      nodes: simulated by kwok, or `Node` (containerd, kubelet, kube-proxy)      real, where it can be
 //!        │        ▲
 //!        │        │ kubeconfig
 //!        ├─► Rowhouse (`tenantctl up --kubeconfig host`), `tenantctl create …`
@@ -17,9 +18,11 @@ mod assets;
 mod command;
 mod eventually;
 mod host;
+mod image;
 mod kubeconfig;
 mod kubectl;
 mod kwok;
+mod node;
 mod pki;
 mod port;
 mod process;
@@ -27,10 +30,12 @@ mod rowhouse;
 mod scenario;
 
 pub use assets::Assets;
-pub use command::{Output, with_kubeconfig};
+pub use command::{Output, run, run_with_input, with_kubeconfig};
 pub use eventually::{PATIENCE, eventually, never_within};
 pub use host::Host;
+pub use image::Image;
 pub use kubectl::Kubectl;
+pub use node::Node;
 pub use process::Process;
 pub use rowhouse::Rowhouse;
 pub use scenario::Scenario;

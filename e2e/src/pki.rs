@@ -7,6 +7,8 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
+use crate::Node;
+
 /// A certificate authority that writes what it issues into a directory.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -38,9 +40,10 @@ impl Authority {
         self.directory.join(format!("{}.crt", self.name))
     }
 
-    /// A serving certificate for names and addresses of loopback.
+    /// A serving certificate for names and addresses of loopback, of a real node and of Service `kubernetes`.
     pub(crate) fn server(&self, name: &str) -> Issued {
-        let names = ["localhost", "127.0.0.1", "kubernetes", "kubernetes.default.svc"].map(str::to_owned);
+        let names = ["localhost", "127.0.0.1", Node::ADDRESS, "10.96.0.1", "kubernetes", "kubernetes.default.svc"]
+            .map(str::to_owned);
         let mut params = CertificateParams::new(names).expect("these are valid names");
         params.distinguished_name.push(DnType::CommonName, name);
         self.issue(name, params, ExtendedKeyUsagePurpose::ServerAuth)

@@ -11,6 +11,7 @@ use crate::eventually;
 pub struct Process {
     program: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     log: PathBuf,
     child: Child,
 }
@@ -21,11 +22,20 @@ impl Process {
     /// # Panics
     /// When it cannot be started.
     pub fn start(program: &Path, arguments: &[String], log: &Path) -> Self {
+        Self::start_with(program, arguments, &[], log)
+    }
+
+    /// The same with more environment variables.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_with(program: &Path, arguments: &[String], environment: &[(String, String)], log: &Path) -> Self {
         Self {
             program: program.to_owned(),
             arguments: arguments.to_vec(),
+            environment: environment.to_vec(),
             log: log.to_owned(),
-            child: spawn(program, arguments, log),
+            child: spawn(program, arguments, environment, log),
         }
     }
 
@@ -39,7 +49,7 @@ impl Process {
     /// Starts it again with the same arguments.
     pub fn restart(&mut self) {
         self.kill();
-        self.child = spawn(&self.program, &self.arguments, &self.log);
+        self.child = spawn(&self.program, &self.arguments, &self.environment, &self.log);
     }
 
     /// Asks it to end (SIGTERM) and returns its exit code.
@@ -87,11 +97,12 @@ impl Drop for Process {
     }
 }
 
-fn spawn(program: &Path, arguments: &[String], log: &Path) -> Child {
+fn spawn(program: &Path, arguments: &[String], environment: &[(String, String)], log: &Path) -> Child {
     let open = || OpenOptions::new().create(true).append(true).open(log).expect("the log directory exists");
     Command::new(program)
         .args(arguments)
         .env("NO_COLOR", "1")
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(open())
         .stderr(open())

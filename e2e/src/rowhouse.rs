@@ -43,7 +43,7 @@ impl Rowhouse {
             .env("KUBECONFIG", &self.host_kubeconfig)
             .env("HOME", &self.home)
             .env("NO_COLOR", "1");
-        command::run(command, "")
+        command::complete(command, "")
     }
 
     /// The running control plane.

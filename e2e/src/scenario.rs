@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::{Assets, Host, Kubectl, Rowhouse};
+use crate::{Assets, Host, Kubectl, Node, Rowhouse};
 
 /// Namespaces of the host whose pods have logs of their own: of the tenants that scenarios create, and one that they
 /// use on the host itself, for comparison.
@@ -41,6 +41,22 @@ impl Scenario {
         let host = Host::start(&assets, directory.path(), &logs, &LOGGED);
         let rowhouse = Rowhouse::start(host.kubeconfig(), directory.path(), &logs, arguments);
         Self { rowhouse, host, assets, logs, directory }
+    }
+
+    /// Starts a host with a real node and Rowhouse against it, where pods of the node reach it.
+    ///
+    /// Errors: this machine cannot have a real node, see [`Host::start_with_node`].
+    ///
+    /// # Panics
+    /// When either does not become ready.
+    pub fn start_with_node(name: &str, arguments: &[String]) -> Result<Self, String> {
+        let assets = Assets::locate();
+        let logs = log_directory(name);
+        let directory = TempDir::with_prefix(format!("rowhouse-{name}-")).expect("a temporary directory");
+        let host = Host::start_with_node(&assets, directory.path(), &logs)?;
+        let arguments = [&[format!("--advertise-address={}", Node::ADDRESS)], arguments].concat();
+        let rowhouse = Rowhouse::start(host.kubeconfig(), directory.path(), &logs, &arguments);
+        Ok(Self { rowhouse, host, assets, logs, directory })
     }
 
     /// Creates a tenant with `tenantctl create` and returns kubectl with the kubeconfig that `tenantctl kubeconfig`
