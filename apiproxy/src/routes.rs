@@ -57,6 +57,15 @@ impl Tenant {
     }
 }
 
+/// What a tenant may store, by its record.
+pub(crate) fn caps(spec: &RouteSpec) -> store::Caps {
+    let everybody = store::Caps::default();
+    store::Caps {
+        objects: spec.caps.objects.unwrap_or(everybody.objects),
+        bytes: spec.caps.bytes.unwrap_or(everybody.bytes),
+    }
+}
+
 /// Parses a certificate chain and its key. None when either is not usable.
 pub fn certified_key(certificates: &str, key: &str) -> Option<Arc<CertifiedKey>> {
     let chain: Vec<_> = CertificateDer::pem_slice_iter(certificates.as_bytes()).collect::<Result<_, _>>().ok()?;

@@ -334,7 +334,10 @@ fn load_routes(api: &Api) {
         let id = TenantId::parse(&object.key().name);
         let spec = serde_json::from_value::<RouteSpec>(object.value()["spec"].clone());
         match (id, spec) {
-            (Ok(id), Ok(spec)) => api.routes.put(id, spec),
+            (Ok(id), Ok(spec)) => {
+                api.store.set_caps(id, crate::routes::caps(&spec));
+                api.routes.put(id, spec);
+            }
             _ => tracing::error!(name = %object.key().name, "a route in the store cannot be read"),
         }
     }

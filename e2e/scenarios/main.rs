@@ -14,6 +14,7 @@ mod lab_parts;
 mod main_job;
 mod running_pods;
 mod rust_client;
+mod tenant_spec;
 mod upstream_controllers;
 mod verbs_reading;
 mod verbs_running;

@@ -52,6 +52,14 @@ impl Places {
         self.tell(tenant);
     }
 
+    /// Has the objects of a tenant looked at again: something outside of its place has changed that the host judges them by
+    /// (a quota, a pod security level).
+    pub(crate) fn touch(&self, tenant: TenantId) {
+        if self.get(tenant).is_some() {
+            self.tell(tenant);
+        }
+    }
+
     /// Forgets a tenant: nothing of it is synced any more.
     pub(crate) fn remove(&self, tenant: TenantId) {
         let mut maps = self.inner.places.write().unwrap_or_else(PoisonError::into_inner);

@@ -10,6 +10,7 @@
 //! Level-triggered: every step looks at what is there and can be repeated after a crash between any two of them.
 
 mod cell;
+mod expiry;
 mod footprint;
 pub(crate) mod install;
 pub mod kubeconfig;

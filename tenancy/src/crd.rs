@@ -3,7 +3,7 @@
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use crate::{MAX_TENANT_NAME, Tenant};
+use crate::{MAX_TENANT_NAME, Tenant, units};
 
 /// Quantity text (`100m`, `2Gi`), as `resource.Quantity` reads it.
 const QUANTITY: &str = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$";
@@ -43,6 +43,18 @@ pub fn tenant_crd() -> Value {
     for list in ["/access/adminUsers", "/access/adminGroups"] {
         limit(spec, list, "", json!({ "x-kubernetes-validations": reserved }));
     }
+    limit(
+        spec,
+        "/ttl",
+        "",
+        json!({ "pattern": units::DURATION, "maxLength": 20, "x-kubernetes-validations": [{
+            "rule": "self.matches('[1-9]')",
+            "message": "a tenant lives longer than no time at all",
+        }] }),
+    );
+    // Below that a tenant could not hold what it starts with.
+    limit(spec, "/store/maxObjects", "", json!({ "minimum": 100, "maximum": 100_000_000 }));
+    limit(spec, "/store/maxBytes", "", json!({ "pattern": units::BYTES, "maxLength": 8 }));
     limit(spec, "/isolation/nodeSelector", "", json!({ "maxProperties": 64 }));
     limit(spec, "/isolation/tolerations", "", json!({ "maxItems": 64 }));
     limit(spec, "/isolation/tolerations", "items/properties/operator", json!({ "enum": ["Equal", "Exists"] }));
@@ -90,7 +102,7 @@ mod tests {
         assert_eq!(crd["spec"]["versions"][0]["subresources"], json!({ "status": {} }));
         let columns = crd["spec"]["versions"][0]["additionalPrinterColumns"].as_array().unwrap();
         let names: Vec<_> = columns.iter().map(|column| column["name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["Phase", "Endpoint", "Age"]);
+        assert_eq!(names, ["Phase", "Endpoint", "Expires", "Age"]);
     }
 
     #[test]
@@ -99,6 +111,10 @@ mod tests {
         let spec = "/properties/spec/properties";
         for (pointer, expected) in [
             ("/x-kubernetes-validations/0/rule".to_owned(), json!("self.metadata.name.size() <= 54")),
+            (format!("{spec}/ttl/pattern"), json!(units::DURATION)),
+            (format!("{spec}/ttl/x-kubernetes-validations/0/rule"), json!("self.matches('[1-9]')")),
+            (format!("{spec}/store/properties/maxObjects/minimum"), json!(100)),
+            (format!("{spec}/store/properties/maxBytes/pattern"), json!(units::BYTES)),
             (format!("{spec}/quota/additionalProperties/pattern"), json!(QUANTITY)),
             (format!("{spec}/limits/properties/default/additionalProperties/pattern"), json!(QUANTITY)),
             (format!("{spec}/limits/properties/defaultRequest/maxProperties"), json!(128)),

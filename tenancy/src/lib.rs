@@ -14,6 +14,7 @@ mod name;
 pub mod route;
 mod side;
 mod tenant;
+pub mod units;
 
 pub use crd::tenant_crd;
 pub use id::{TenantId, TenantIdError};

@@ -31,6 +31,18 @@ impl std::fmt::Debug for KeyPair {
     }
 }
 
+/// The most a tenant may store; None: as much as the server gives everybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Caps {
+    /// Objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objects: Option<u64>,
+    /// Bytes of their JSON and index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
 /// `spec` of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +61,9 @@ pub struct RouteSpec {
     /// ClusterIP of the tenant's API Service on the host; becomes `default/kubernetes` in the tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_ip: Option<String>,
+    /// The most the tenant may store.
+    #[serde(default)]
+    pub caps: Caps,
     /// Users with cluster-admin rights in the tenant, beside members of `system:masters`.
     #[serde(default)]
     pub admin_users: Vec<String>,

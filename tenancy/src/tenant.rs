@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     printcolumn = r#"{"name":"Phase","type":"string","jsonPath":".status.phase"}"#,
     printcolumn = r#"{"name":"Endpoint","type":"string","jsonPath":".status.endpoint"}"#,
+    printcolumn = r#"{"name":"Expires","type":"string","jsonPath":".status.expiresAt","priority":1}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
@@ -26,6 +27,12 @@ pub struct TenantSpec {
     /// Who may use the tenant, beside the holder of its kubeconfig Secret.
     #[serde(default)]
     pub access: Access,
+    /// How long the tenant lives, as `2h`, `90m` or `1h30m`: it is deleted when it is older. None: it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<String>,
+    /// How much the tenant's API may store.
+    #[serde(default)]
+    pub store: StoreLimits,
     /// Hard limits of the tenant's host namespace, by ResourceQuota name (`pods`, `requests.cpu`, …).
     #[serde(default)]
     pub quota: BTreeMap<String, String>,
@@ -50,6 +57,18 @@ pub struct Access {
     /// Group names with cluster-admin rights inside the tenant.
     #[serde(default)]
     pub admin_groups: Vec<String>,
+}
+
+/// How much a tenant's API may store. What all tenants start with (bootstrap RBAC) is not counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreLimits {
+    /// Objects of all kinds; None: 100,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_objects: Option<u32>,
+    /// Bytes of all objects, as `512Mi` or `2G`; None: 1Gi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<String>,
 }
 
 /// Defaults for containers, applied by a LimitRange of the host namespace.
@@ -224,6 +243,9 @@ pub struct TenantStatus {
     /// Namespace of the host that holds the tenant's pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_namespace: Option<String>,
+    /// When the tenant is deleted, if it was made for a time. RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
     /// Where the admin kubeconfig is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubeconfig_secret_ref: Option<SecretRef>,

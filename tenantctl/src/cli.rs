@@ -100,8 +100,20 @@ fn controllers(list: &str) -> Result<BTreeSet<Which>, controllers::Unknown> {
 #[derive(Debug, Args)]
 pub(crate) struct Create {
     /// 1-54 characters: lower case letters, digits and '-'
-    #[arg(value_parser = TenantName::parse)]
-    pub(crate) name: TenantName,
+    #[arg(value_parser = TenantName::parse, required_unless_present = "filename")]
+    pub(crate) name: Option<TenantName>,
+    /// Create or change the Tenants of a YAML or JSON file; '-' reads standard input
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["name", "ttl", "quota", "pod_security"])]
+    pub(crate) filename: Option<PathBuf>,
+    /// Delete the tenant when it is this old, as 2h or 1h30m
+    #[arg(long, value_name = "DURATION", value_parser = ttl)]
+    pub(crate) ttl: Option<String>,
+    /// Hard limits of its pods together, as pods=10,requests.cpu=4
+    #[arg(long, value_name = "NAME=AMOUNT,...", value_delimiter = ',', value_parser = limit)]
+    pub(crate) quota: Vec<(String, String)>,
+    /// Pod security level of its pods: privileged, baseline or restricted [default: baseline]
+    #[arg(long, value_name = "LEVEL", value_parser = ["privileged", "baseline", "restricted"])]
+    pub(crate) pod_security: Option<String>,
     /// Return as soon as the host has accepted the tenant
     #[arg(long)]
     pub(crate) no_wait: bool,
@@ -160,6 +172,20 @@ pub(crate) struct Version {
     pub(crate) output: Option<Format>,
 }
 
+fn ttl(text: &str) -> Result<String, String> {
+    match tenancy::units::duration(text) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("write it as 45s, 90m, 2h or 1h30m".to_owned()),
+    }
+}
+
+fn limit(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, amount)) if !name.is_empty() && !amount.is_empty() => Ok((name.to_owned(), amount.to_owned())),
+        _ => Err("write it as pods=10".to_owned()),
+    }
+}
+
 /// A duration as `90s`, `5m` or `1h`; at most a day.
 fn duration(text: &str) -> Result<Duration, String> {
     let units = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -201,5 +227,20 @@ mod tests {
             assert!(Cli::try_parse_from(["tenantctl", "create", "--", name]).is_err(), "{name}");
         }
         assert!(Cli::try_parse_from(["tenantctl", "create", "acme", "--context", "prod"]).is_ok());
+    }
+
+    #[test]
+    fn tenants_are_made_from_words_or_from_a_file() {
+        let create = |words: &str| Cli::try_parse_from(format!("tenantctl create {words}").split_whitespace());
+        let good =
+            create("acme --ttl 2h --quota pods=10,requests.cpu=4 --quota count/jobs=1 --pod-security restricted");
+        let Command::Create(good) = good.unwrap().command else { panic!("another command") };
+        assert_eq!(good.quota.len(), 3);
+        assert_eq!(good.quota[1], ("requests.cpu".to_owned(), "4".to_owned()));
+        assert!(create("-f tenants.yaml").is_ok() && create("-f -").is_ok());
+        for bad in ["", "acme -f x", "-f x --ttl 2h", "acme --ttl 2d", "acme --quota pods", "acme --pod-security none"]
+        {
+            assert!(create(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -26,6 +26,16 @@ pub enum Error {
         /// Message of the host's `Status`.
         message: String,
     },
+    /// The host refused a tenant of a file.
+    #[error("tenant {name:?}: the host refused ({reason}): {message}")]
+    Tenant {
+        /// The tenant.
+        name: String,
+        /// Reason of the host's `Status`.
+        reason: String,
+        /// Message of the host's `Status`.
+        message: String,
+    },
     /// There is no such tenant.
     #[error("there is no tenant {0:?}\nSee what there is: tenantctl list")]
     NoTenant(String),

@@ -58,10 +58,10 @@ pub(crate) fn named(error: kube::Error, name: &TenantName) -> Error {
     }
 }
 
-/// A new `Tenant` with defaults.
-pub(crate) fn new_tenant(name: &TenantName) -> DynamicObject {
+/// A new `Tenant`.
+pub(crate) fn new_tenant(name: &TenantName, spec: &serde_json::Value) -> DynamicObject {
     let mut object = DynamicObject::new(name.as_str(), &ApiResource::erase::<Tenant>(&()));
-    object.data = serde_json::json!({"spec": {}});
+    object.data = serde_json::json!({ "spec": spec });
     object
 }
 
@@ -69,6 +69,13 @@ pub(crate) fn new_tenant(name: &TenantName) -> DynamicObject {
 pub(crate) fn status(tenant: &DynamicObject) -> TenantStatus {
     let status = tenant.data.get("status").cloned().unwrap_or_default();
     serde_json::from_value(status).unwrap_or_default()
+}
+
+/// Whether what the tenant says of itself is about its spec as it is now.
+pub(crate) fn is_current(tenant: &DynamicObject) -> bool {
+    let conditions = status(tenant).conditions;
+    let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
+    ready.is_some_and(|ready| ready.observed_generation >= tenant.metadata.generation)
 }
 
 /// What a tenant says of itself in one line: its first condition that is not fulfilled, or its phase.

@@ -13,6 +13,7 @@ mod data_dir;
 mod error;
 mod host;
 pub mod lab;
+mod manifest;
 mod merge;
 mod output;
 mod plane;

@@ -55,6 +55,7 @@ async fn put(context: &Context<'_>, body: &Bytes) -> Result<Outcome, Error> {
     bootstrap::tenant(context.api, id, &spec, &context.now).await?;
     let write = Write { key, expect, action: Action::Put(Draft { value, fields: Vec::new() }) };
     let written = context.api.store.write(write).await.map_err(|error| commit::refused(context, &error))?;
+    context.api.store.set_caps(id, crate::routes::caps(&spec));
     context.api.routes.put(id, spec);
     let code = if create { StatusCode::CREATED } else { StatusCode::OK };
     Ok(Outcome::object(code, Shown::Stored(written.object), Vec::new()))

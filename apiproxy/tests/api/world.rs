@@ -87,6 +87,7 @@ impl Tenant {
             service_account_keys: vec![route::KeyPair { certificate: String::new(), key: self.token_key.clone() }],
             port: None,
             service_ip: None,
+            caps: tenancy::route::Caps::default(),
             admin_users: Vec::new(),
             admin_groups: Vec::new(),
         }

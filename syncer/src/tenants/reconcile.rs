@@ -2,16 +2,17 @@
 
 use std::time::{Duration, SystemTime};
 
-use controllers::client::{self, Part};
+use controllers::client::{self, DeleteOptions, Part};
 use controllers::queue::Outcome;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tenancy::route::{self, KeyPair, RouteSpec};
-use tenancy::{SecretRef, Tenant, TenantId, TenantName, TenantStatus, host, labels};
+use tenancy::{SecretRef, StoreLimits, Tenant, TenantId, TenantName, TenantStatus, host, labels};
 
 use super::cell::Cell;
+use super::expiry::{self, Expiry};
 use super::footprint::Facts;
-use super::status::{API_REACHABLE, DELETES_HELD, Finding, READY, Served, status};
+use super::status::{API_REACHABLE, DELETES_HELD, EXPIRING, Finding, READY, Served, status};
 use super::{FINALIZER, Shared, kubeconfig, pki};
 use crate::kinds;
 use crate::translate::Place;
@@ -66,6 +67,10 @@ impl Shared {
     }
 
     async fn make(&self, tenant: &Tenant, name: &TenantName, id: TenantId) -> Outcome {
+        let expiry = Expiry::of(tenant);
+        if let Some(end) = expiry.over(Timestamp::now()) {
+            return self.expire(tenant, end).await;
+        }
         let mut facts = Facts { id, name: name.clone(), spec: tenant.spec.clone(), endpoint: None };
         let route = match self.serve(tenant, &facts).await {
             Ok(route) => route,
@@ -87,6 +92,7 @@ impl Shared {
         facts.endpoint = self.config.advertise.zip(route.spec.port);
         let cell = self.cell(&facts).await;
         let mut next = pki::next_look(&route.spec.serving.certificate, SystemTime::now());
+        next = next.min(expiry.next_look(Timestamp::now()));
         let mut failed = None;
         if cell.is_usable {
             if cell.service_ip.is_some() && cell.service_ip != route.spec.service_ip {
@@ -102,12 +108,16 @@ impl Shared {
                 isolation: facts.spec.isolation.clone(),
                 sync: facts.spec.sync.clone(),
             });
+            if has_new_spec(tenant) {
+                self.places.touch(id);
+            }
         } else {
             self.places.remove(id);
             next = next.min(CELL_RETRY);
         }
         findings.push(self.reachable(&facts, &cell));
         findings.push(cell.finding);
+        findings.extend(self.expiring(tenant, expiry).await);
         if let Some(message) = self.alerts.get(id) {
             findings.push(Finding {
                 verdict: super::status::Verdict::True,
@@ -122,6 +132,39 @@ impl Shared {
                 tracing::warn!(tenant = %name, %error, "address of the API not written");
                 Outcome::Retry
             }
+        }
+    }
+
+    /// Deletes a tenant whose time is over, as its owner would.
+    async fn expire(&self, tenant: &Tenant, end: Timestamp) -> Outcome {
+        let name = tenant.metadata.name.as_deref().unwrap_or_default();
+        tracing::info!(tenant = name, %end, "the tenant's time is over");
+        self.tell(tenant, "Expired", "the time of spec.ttl is over: the tenant is deleted").await;
+        let options = DeleteOptions { uid: tenant.metadata.uid.clone(), ..DeleteOptions::default() };
+        match self.host.delete(&kinds::TENANTS, ("", name), &options).await {
+            Err(error) if !client::is_not_found(&error) && !client::is_conflict(&error) => {
+                tracing::warn!(tenant = name, %error, "tenant not deleted");
+                Outcome::Retry
+            }
+            _ => Outcome::Done,
+        }
+    }
+
+    /// The condition of a tenant that ends soon; with the Event when it is new.
+    async fn expiring(&self, tenant: &Tenant, expiry: Expiry) -> Option<Finding> {
+        let finding = expiry.finding(Timestamp::now())?;
+        let said = tenant.status.iter().flat_map(|status| &status.conditions).any(|one| one.type_ == EXPIRING);
+        if !said {
+            self.tell(tenant, "Expiring", &finding.message).await;
+        }
+        Some(finding)
+    }
+
+    /// Writes an Event on the host; nothing depends on it.
+    async fn tell(&self, tenant: &Tenant, reason: &str, message: &str) {
+        let event = expiry::event(tenant, reason, message, Timestamp::now());
+        if let Err(error) = self.host.create(&kinds::EVENTS, "default", &event).await {
+            tracing::debug!(%error, reason, "event not written");
         }
     }
 
@@ -189,6 +232,7 @@ impl Shared {
             service_account_keys: account_keys,
             port,
             service_ip,
+            caps: caps(&facts.spec.store),
             admin_users: facts.spec.access.admin_users.clone(),
             admin_groups: facts.spec.access.admin_groups.clone(),
         })
@@ -304,6 +348,7 @@ impl Shared {
             id: facts.id.to_string(),
             endpoint: format!("{}/tenants/{}", self.config.server_url, facts.name),
             host_namespace: host::namespace(&facts.name),
+            expires_at: Expiry::of(tenant).end(),
             kubeconfig: secret.cloned(),
         };
         let wanted: TenantStatus = status(&before, served, findings, tenant.metadata.generation, Timestamp::now());
@@ -318,6 +363,21 @@ impl Shared {
                 None
             }
         }
+    }
+}
+
+/// Whether the tenant's status speaks of an earlier spec.
+fn has_new_spec(tenant: &Tenant) -> bool {
+    let conditions = tenant.status.iter().flat_map(|status| &status.conditions);
+    let seen = conditions.filter(|one| one.type_ == READY).find_map(|one| one.observed_generation);
+    seen != tenant.metadata.generation
+}
+
+/// What cannot be read (the definition refuses it) limits nothing.
+fn caps(limits: &StoreLimits) -> route::Caps {
+    route::Caps {
+        objects: limits.max_objects.map(u64::from),
+        bytes: limits.max_bytes.as_deref().and_then(tenancy::units::bytes),
     }
 }
 

@@ -12,6 +12,9 @@ pub(crate) const API_REACHABLE: &str = "APIReachableFromPods";
 /// Condition: deletes of host objects are being held back.
 pub(crate) const DELETES_HELD: &str = "DeletesHeld";
 
+/// Condition: the tenant's time is almost over.
+pub(crate) const EXPIRING: &str = "Expiring";
+
 /// One answer to one question about a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
@@ -62,12 +65,14 @@ pub(crate) struct Served {
     pub(crate) endpoint: String,
     /// Its host namespace.
     pub(crate) host_namespace: String,
+    /// When its time is over.
+    pub(crate) expires_at: Option<String>,
     /// Its kubeconfig.
     pub(crate) kubeconfig: Option<SecretRef>,
 }
 
-/// The status to write. Conditions that are not among the findings stay, except [`DELETES_HELD`], which goes when it is
-/// over; times of transition stay while the answer does.
+/// The status to write. Conditions that are not among the findings stay, except [`DELETES_HELD`] and [`EXPIRING`], which
+/// go when they are over; times of transition stay while the answer does.
 pub(crate) fn status(
     before: &TenantStatus,
     served: Served,
@@ -78,7 +83,8 @@ pub(crate) fn status(
     let mut conditions: Vec<Condition> = before
         .conditions
         .iter()
-        .filter(|old| old.type_ != DELETES_HELD && !findings.iter().any(|finding| finding.about == old.type_))
+        .filter(|old| old.type_ != DELETES_HELD && old.type_ != EXPIRING)
+        .filter(|old| !findings.iter().any(|finding| finding.about == old.type_))
         .cloned()
         .collect();
     for finding in findings {
@@ -107,6 +113,7 @@ pub(crate) fn status(
         id: Some(served.id),
         endpoint: Some(served.endpoint),
         host_namespace: Some(served.host_namespace),
+        expires_at: served.expires_at,
         kubeconfig_secret_ref: served.kubeconfig.or_else(|| before.kubeconfig_secret_ref.clone()),
         conditions,
     }
@@ -116,7 +123,8 @@ fn order(about: &str) -> usize {
     [READY, HOST_NAMESPACE_READY, API_REACHABLE].iter().position(|known| *known == about).unwrap_or(usize::MAX)
 }
 
-fn seconds(now: Timestamp) -> String {
+/// A time as Kubernetes writes it.
+pub(crate) fn seconds(now: Timestamp) -> String {
     now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 

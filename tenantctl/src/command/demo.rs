@@ -103,7 +103,7 @@ async fn tour(plane: &Plane, directory: &Path) -> Result<(), Error> {
 /// Creates the tenant and returns its kubeconfig as soon as there is one.
 async fn create(host: &Client, name: &TenantName) -> Result<String, Error> {
     let tenants = host::tenants(host.clone());
-    tenants.create(&PostParams::default(), &host::new_tenant(name)).await?;
+    tenants.create(&PostParams::default(), &host::new_tenant(name, &serde_json::json!({}))).await?;
     within("the tenant becomes ready", async {
         loop {
             let tenant = tenants.get(name.as_str()).await?;

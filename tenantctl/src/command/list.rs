@@ -10,7 +10,7 @@ use crate::cli::{HostOptions, List};
 use crate::{Error, host, output};
 
 /// Columns of a tenant.
-pub(crate) const HEADER: [&str; 5] = ["NAME", "PHASE", "ENDPOINT", "HOST NAMESPACE", "AGE"];
+pub(crate) const HEADER: [&str; 6] = ["NAME", "PHASE", "ENDPOINT", "HOST NAMESPACE", "EXPIRES", "AGE"];
 
 /// Prints tenants. Errors: what the host says.
 pub(crate) async fn run(options: &HostOptions, arguments: &List) -> Result<(), Error> {
@@ -37,5 +37,28 @@ pub(crate) fn row(tenant: &DynamicObject, now: Timestamp) -> Vec<String> {
     };
     let created = tenant.creation_timestamp().map_or_else(|| "<unknown>".to_owned(), |time| age(time.0, now));
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "<none>".to_owned());
-    vec![tenant.name_any(), phase, or_none(status.endpoint), or_none(status.host_namespace), created]
+    let expires = status.expires_at.as_deref().map_or_else(|| "never".to_owned(), |end| until(end, now));
+    vec![tenant.name_any(), phase, or_none(status.endpoint), or_none(status.host_namespace), expires, created]
+}
+
+/// A time to come, as `in 2h`; one that has come, as `now`.
+pub(crate) fn until(end: &str, now: Timestamp) -> String {
+    match end.parse::<Timestamp>() {
+        Ok(end) if end > now => format!("in {}", age(now, end)),
+        Ok(_) => "now".to_owned(),
+        Err(_) => "<unknown>".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_to_come() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        for (end, text) in [("2026-01-01T02:00:00Z", "in 120m"), ("2025-12-31T00:00:00Z", "now"), ("x", "<unknown>")] {
+            assert_eq!(until(end, now), text);
+        }
+    }
 }

@@ -120,6 +120,7 @@ fn fresh_route() -> Result<RouteSpec, pki::Error> {
         service_account_keys: vec![pki::account_key()?],
         port: None,
         service_ip: None,
+        caps: tenancy::route::Caps::default(),
         admin_users: Vec::new(),
         admin_groups: Vec::new(),
     })

@@ -10,6 +10,7 @@ use crate::translate::rules::Shape;
 
 const NODE_STORAGE: &str = "volumes that reach storage with the node's own identity are not available to tenants";
 const NO_CLAIMS: &str = "persistent volumes are not available yet";
+const MERGED: &str = "left out: part of labelSelector since the pod was created; twice would be refused";
 const NO_DEVICES: &str = "resource claims are not available yet";
 const CONFIG_MAP: Rule = Rewrite(H::ConfigMap, None, "host name of the ConfigMap, which is synced while referenced");
 const SECRET: Rule = Rewrite(H::Secret, None, "host name of the Secret, which is synced while referenced");
@@ -443,8 +444,8 @@ static AFFINITY_TERM: Shape = Shape {
             "labelSelector",
             Rewrite(H::AffinitySelector, None, "kept, plus the tenant and the virtual namespaces as reserved labels"),
         ),
-        ("matchLabelKeys", Keep),
-        ("mismatchLabelKeys", Keep),
+        ("matchLabelKeys", Ours(MERGED)),
+        ("mismatchLabelKeys", Ours(MERGED)),
         (
             "namespaceSelector",
             Rewrite(H::NamespaceSelector, None, "an empty one means all namespaces of the tenant; others are refused"),
@@ -460,7 +461,7 @@ static SPREAD: Shape = Shape {
             "labelSelector",
             Rewrite(H::SpreadSelector, None, "kept, plus the tenant and the virtual namespace as reserved labels"),
         ),
-        ("matchLabelKeys", Keep),
+        ("matchLabelKeys", Ours(MERGED)),
         ("maxSkew", Keep),
         ("minDomains", Keep),
         ("nodeAffinityPolicy", Keep),

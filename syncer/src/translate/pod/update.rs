@@ -27,6 +27,9 @@ pub fn update(now: &Host<Value>, applied: &Host<Value>, live: &Host<Value>) -> H
             (_, Some(value)) => drop(spec.insert((*field).to_owned(), value.clone())),
         }
     }
+    if !json::items(live, "/spec/schedulingGates").is_empty() {
+        steer(&mut spec, now);
+    }
     for list in ["containers", "initContainers"] {
         let wanted = json::items(now, &format!("/spec/{list}"));
         for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
@@ -41,6 +44,15 @@ pub fn update(now: &Host<Value>, applied: &Host<Value>, live: &Host<Value>) -> H
         out.insert("spec".into(), Value::Object(spec));
     }
     Host(out)
+}
+
+/// A pod no scheduler has looked at yet may be given to fewer nodes.
+fn steer(spec: &mut Map<String, Value>, now: &Value) {
+    json::set(spec, "nodeSelector", now.pointer("/spec/nodeSelector").cloned());
+    let Some(nodes) = now.pointer("/spec/affinity/nodeAffinity") else { return };
+    if let Some(affinity) = spec.entry("affinity").or_insert_with(|| Value::Object(Map::new())).as_object_mut() {
+        affinity.insert("nodeAffinity".into(), nodes.clone());
+    }
 }
 
 /// The list is one value to server-side apply, and the host has added its own defaults to it: what is there stays.
