@@ -8,13 +8,15 @@ demo:
 test:
 	cargo test --workspace
 
-# Scenarios against a real kube-apiserver, built once from its Go module (minutes), then kept.
+# Scenarios against a real kube-apiserver, built once from its Go module (minutes), then kept; once over the embedded
+# store and once over etcd.
 # Logs: target/e2e/<scenario>/. SCENARIO=name runs those whose name contains it.
 SCENARIO ?=
 e2e:
 	e2e/kubernetes/build
 	cargo build --workspace --bins
 	cargo test --workspace --test scenarios -- --test-threads=1 $(SCENARIO)
+	ROWHOUSE_E2E_STORE=etcd cargo test -p rowhouse-e2e --test scenarios -- --test-threads=1 $(SCENARIO)
 	cargo test -p rowhouse-e2e --test real_node -- $(SCENARIO)
 
 # Only those on a real node: containerd, kubelet and kube-proxy on this machine. Wants root and Debian; says so in

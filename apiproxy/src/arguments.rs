@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use apiproxy::config::EtcdArguments;
 use clap::Parser;
 use daemon::{Failure, ObjectRef};
 
@@ -13,9 +14,11 @@ use crate::publish::Publication;
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Arguments {
-    /// Directory of the embedded store.
-    #[arg(long, env = "ROWHOUSE_DATA_DIR")]
-    pub(crate) data_dir: PathBuf,
+    /// Directory of the embedded store, which one process uses; etcd is for several.
+    #[arg(long, env = "ROWHOUSE_DATA_DIR", required_unless_present = "etcd_servers", conflicts_with = "etcd_servers")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) etcd: EtcdArguments,
     /// Address on which tenants are served; may be given several times.
     #[arg(long, env = "ROWHOUSE_LISTEN", value_delimiter = ',', default_value = "127.0.0.1:8443")]
     pub(crate) listen: Vec<SocketAddr>,

@@ -1,15 +1,21 @@
 //! What a server is started with.
 
+mod etcd;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::admission::services::Allocator;
 use crate::connect::HostAccess;
 
+pub use etcd::EtcdArguments;
+
 /// Configuration of a [`crate::Server`].
 pub struct Config {
     /// Directory of the embedded store; None keeps everything in memory, for tests.
     pub data_dir: Option<PathBuf>,
+    /// The store of all replicas, instead of the embedded one.
+    pub etcd: Option<store::EtcdConfig>,
     /// Where ClusterIPs and node ports come from.
     pub services: Allocator,
     /// Who answers for pods (logs, exec …).

@@ -79,7 +79,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 async fn start(arguments: &Arguments, host: kube::Client) -> Result<Arc<Server>, Failure> {
     let server = Server::start(Config {
-        data_dir: Some(arguments.data_dir.clone()),
+        data_dir: arguments.data_dir.clone(),
+        etcd: arguments.etcd.config(),
         services: Allocator::Host(HostServices::new(host.clone())),
         host: Some(HostAccess::Host(host)),
         fleet_token: arguments.fleet_token()?,

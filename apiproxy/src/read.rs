@@ -128,6 +128,10 @@ pub(crate) async fn fresh(api: &Api, revision: Revision) -> Result<(), Error> {
     if api.store.revision() >= revision {
         return Ok(());
     }
+    // It may be of another replica, and of a change this one has not heard of because it is none of ours.
+    if tokio::time::timeout(FRESH_WAIT, api.store.current()).await.is_ok() && api.store.revision() >= revision {
+        return Ok(());
+    }
     let waited = tokio::time::timeout(FRESH_WAIT, api.store.wait_for(revision)).await;
     waited.map_err(|_| Error::TooLargeResourceVersion { asked: revision.0, current: api.store.revision().0 })
 }
@@ -264,6 +268,8 @@ async fn paging(api: &Api, info: &Info) -> Result<Paging, Error> {
         }
         let (revision, after) = parse_continue(token)?;
         let at = if revision.0 == 0 { At::Latest } else { At::Exact(revision) };
+        // The page before may have come from a replica that is ahead.
+        fresh(api, revision).await?;
         return Ok(Paging { at, after: Some(after), limit, continued: true });
     }
     let forbidden = |detail: &str| {

@@ -120,6 +120,18 @@ pub enum Request {
 }
 
 impl Request {
+    /// Whether the answer must show everything that any replica has acknowledged: writes, and reads that name no revision.
+    /// Others say how old an answer may be, and are served also while the store is away.
+    pub fn needs_current(&self) -> bool {
+        match self {
+            Request::Read(info) | Request::Watch(info) => {
+                info.query.get("resourceVersion").is_empty() && info.query.get("continue").is_empty()
+            }
+            Request::Write(_) | Request::Connect(_) => true,
+            Request::NonResource(_) => false,
+        }
+    }
+
     /// What the request is about.
     pub fn info(&self) -> &Info {
         match self {

@@ -4,6 +4,8 @@
 //! is its index in memory. Certificates and keys are parsed when a tenant is first used, not when it is registered:
 //! ten thousand idle tenants cost ten thousand map entries.
 
+pub(crate) mod follow;
+
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, RwLock};
 
@@ -133,6 +135,11 @@ impl Routes {
     pub fn ports(&self) -> Vec<(u16, TenantId)> {
         let table = self.table.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         table.by_id.values().filter_map(|tenant| Some((tenant.spec.port?, tenant.id))).collect()
+    }
+
+    /// Every tenant.
+    pub fn ids(&self) -> Vec<TenantId> {
+        self.table.read().unwrap_or_else(std::sync::PoisonError::into_inner).by_id.keys().copied().collect()
     }
 
     /// Number of tenants.

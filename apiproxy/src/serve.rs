@@ -90,12 +90,21 @@ where
     let Some((door, path)) = enter(api, connection, parts.uri.path()) else {
         return admin::answer(api, connection, parts);
     };
-    let caller = authn::authenticate(api, connection, &door, &parts.headers)?;
+    let caller = match authn::authenticate(api, connection, &door, &parts.headers) {
+        // What the credential is bound to may have been made by another replica a moment ago.
+        Err(Error::Unauthorized) if api.store.shared() && api.store.current().await.is_ok() => {
+            authn::authenticate(api, connection, &door, &parts.headers)?
+        }
+        outcome => outcome?,
+    };
     if !caller.is_anonymous() {
         connection.settle(&api.seats, door.tenant())?;
     }
     let caller = authz::impersonate(api, &door, caller, &parts.headers)?;
     let request = request::parse(door.realm(), parts, &path)?;
+    if request.needs_current() {
+        api.store.current().await.map_err(|error| respond::unstored(&error))?;
+    }
     let permitted = authz::authorize(api, caller, request)?;
     let flooding = match &door {
         Door::Tenant(tenant) if !connection.is_internal() => Some(tenant.id),

@@ -10,7 +10,7 @@ use http::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use rustls::sign::CertifiedKey;
-use store::{At, Collection, Query, Scope, Store};
+use store::{Backend, Store};
 use tenancy::TenantId;
 use tenancy::route::{self, RouteSpec};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::dns::{self, Dns};
 use crate::front::{Front, fleet_token};
 use crate::respond::Body;
+use crate::routes::follow;
 use crate::serve::handle;
 use crate::tls::{Connection, Entrance, Internal, server_config};
 use crate::visit::Strangers;
@@ -73,18 +74,20 @@ impl Server {
 
     /// As [`Server::start`], with another bound on how far back watches resume and lists reach.
     pub async fn start_with_history(config: Config, history: store::HistoryLimits) -> Result<Arc<Self>, StartError> {
-        let path = match &config.data_dir {
-            Some(directory) => {
+        let backend = match (config.etcd, &config.data_dir) {
+            (Some(etcd), _) => Backend::Etcd(etcd),
+            (None, Some(directory)) => {
                 std::fs::create_dir_all(directory).map_err(StartError::DataDir)?;
-                Some(directory.join("store.db"))
+                Backend::File(directory.join("store.db"))
             }
-            None => None,
+            (None, None) => Backend::Memory,
         };
-        let store = Store::open(store::Config { path, base: bootstrap::base(), history, ..store::Config::default() })?;
+        let base = bootstrap::base();
+        let store = Store::open(store::Config { backend, base, history, ..store::Config::default() })?;
         let front = Front::open(&store, &config.names).await?;
         let fleet_token = if config.fleet_token.is_empty() { fleet_token(&store).await? } else { config.fleet_token };
         let api = Arc::new(Api::new(store, config.services, config.host, fleet_token));
-        load_routes(&api);
+        let known = follow::load(&api);
         let server = Arc::new(Self {
             api: api.clone(),
             front,
@@ -95,6 +98,7 @@ impl Server {
             strangers: Strangers::new(),
             cut: CancellationToken::new(),
         });
+        server.tasks.spawn(follow::run(api.clone(), known));
         server.tasks.spawn(lifecycle::reaper::run(api.clone()));
         server.tasks.spawn(lifecycle::quota::run(api));
         server.tasks.spawn(server.clone().follow_ports());
@@ -317,28 +321,5 @@ impl Server {
             self.cut.cancel();
         }
         self.api.store.close();
-    }
-}
-
-fn load_routes(api: &Api) {
-    let query = Query {
-        scope: Scope::Tenant(TenantId::SYSTEM),
-        collection: &Collection::new(route::GROUP, route::RESOURCE),
-        namespace: None,
-        at: At::Latest,
-        after: None,
-        limit: 0,
-        filter: &|_| true,
-    };
-    for object in api.store.list(&query).map(|listing| listing.objects).unwrap_or_default() {
-        let id = TenantId::parse(&object.key().name);
-        let spec = serde_json::from_value::<RouteSpec>(object.value()["spec"].clone());
-        match (id, spec) {
-            (Ok(id), Ok(spec)) => {
-                api.store.set_caps(id, crate::routes::caps(&spec));
-                api.routes.put(id, spec);
-            }
-            _ => tracing::error!(name = %object.key().name, "a route in the store cannot be read"),
-        }
     }
 }

@@ -12,6 +12,7 @@ mod hostile_neighbours;
 mod in_cluster;
 mod lab_parts;
 mod main_job;
+mod replicas;
 mod running_pods;
 mod rust_client;
 mod tenant_spec;

@@ -16,6 +16,7 @@
 
 mod assets;
 mod command;
+mod etcd;
 mod eventually;
 mod host;
 mod image;
@@ -31,11 +32,13 @@ mod scenario;
 
 pub use assets::Assets;
 pub use command::{Output, run, run_with_input, with_kubeconfig};
+pub use etcd::Etcd;
 pub use eventually::{PATIENCE, eventually, never_within};
 pub use host::Host;
 pub use image::Image;
 pub use kubectl::Kubectl;
 pub use node::Node;
+pub use port::free as free_port;
 pub use process::Process;
 pub use rowhouse::Rowhouse;
 pub use scenario::Scenario;

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, TcpListener};
 ///
 /// # Panics
 /// When loopback has no free port.
-pub(crate) fn free() -> u16 {
+pub fn free() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
     listener.local_addr().expect("a bound listener has an address").port()
 }

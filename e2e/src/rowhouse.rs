@@ -77,6 +77,16 @@ impl Rowhouse {
         path
     }
 
+    /// Another program of the workspace, from the same build.
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn sibling(name: &str) -> PathBuf {
+        let path = Self::profile_directory().join(name);
+        assert!(path.is_file(), "{} is missing: `cargo build --workspace --bins` first", path.display());
+        path
+    }
+
     /// Cargo's target directory, found from where the test itself is.
     pub fn target_directory() -> PathBuf {
         let mut directory = Self::profile_directory();

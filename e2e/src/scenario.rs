@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::{Assets, Host, Kubectl, Node, Rowhouse};
+use crate::{Assets, Etcd, Host, Kubectl, Node, Rowhouse};
 
 /// Namespaces of the host whose pods have logs of their own: of the tenants that scenarios create, and one that they
 /// use on the host itself, for comparison.
@@ -16,6 +16,8 @@ pub struct Scenario {
     pub rowhouse: Rowhouse,
     /// The host cluster.
     pub host: Host,
+    /// The store of the tenants, when it is not the embedded one: with `ROWHOUSE_E2E_STORE=etcd`, and on request.
+    pub etcd: Option<Etcd>,
     assets: Assets,
     logs: PathBuf,
     directory: TempDir,
@@ -35,12 +37,33 @@ impl Scenario {
     /// # Panics
     /// When either does not become ready.
     pub fn start_with(name: &str, arguments: &[String]) -> Self {
+        Self::start_over(name, arguments, Store::of_this_run())
+    }
+
+    /// The same, over etcd whatever the run is over.
+    ///
+    /// # Panics
+    /// When something does not become ready.
+    pub fn start_over_etcd(name: &str) -> Self {
+        Self::start_over(name, &[], Store::Etcd)
+    }
+
+    fn start_over(name: &str, arguments: &[String], store: Store) -> Self {
         let assets = Assets::locate();
-        let logs = log_directory(name);
+        let logs = match Store::of_this_run() {
+            Store::Embedded => log_directory(name),
+            Store::Etcd => log_directory(&format!("{name}-over-etcd")),
+        };
         let directory = TempDir::with_prefix(format!("rowhouse-{name}-")).expect("a temporary directory");
+        let etcd = match store {
+            Store::Embedded => None,
+            Store::Etcd => Some(Etcd::start(&assets, directory.path(), &logs)),
+        };
         let host = Host::start(&assets, directory.path(), &logs, &LOGGED);
-        let rowhouse = Rowhouse::start(host.kubeconfig(), directory.path(), &logs, arguments);
-        Self { rowhouse, host, assets, logs, directory }
+        let mut arguments = arguments.to_vec();
+        arguments.extend(etcd.iter().flat_map(Etcd::arguments));
+        let rowhouse = Rowhouse::start(host.kubeconfig(), directory.path(), &logs, &arguments);
+        Self { rowhouse, host, etcd, assets, logs, directory }
     }
 
     /// Starts a host with a real node and Rowhouse against it, where pods of the node reach it.
@@ -56,7 +79,7 @@ impl Scenario {
         let host = Host::start_with_node(&assets, directory.path(), &logs)?;
         let arguments = [&[format!("--advertise-address={}", Node::ADDRESS)], arguments].concat();
         let rowhouse = Rowhouse::start(host.kubeconfig(), directory.path(), &logs, &arguments);
-        Ok(Self { rowhouse, host, assets, logs, directory })
+        Ok(Self { rowhouse, host, etcd: None, assets, logs, directory })
     }
 
     /// Creates a tenant with `tenantctl create` and returns kubectl with the kubeconfig that `tenantctl kubeconfig`
@@ -107,6 +130,24 @@ impl Scenario {
     /// Where logs go.
     pub fn logs(&self) -> &Path {
         &self.logs
+    }
+}
+
+/// What keeps the tenants.
+#[derive(Clone, Copy)]
+enum Store {
+    Embedded,
+    Etcd,
+}
+
+impl Store {
+    /// `ROWHOUSE_E2E_STORE`: `embedded`, also when it is not set, or `etcd`.
+    fn of_this_run() -> Self {
+        match std::env::var("ROWHOUSE_E2E_STORE").as_deref() {
+            Ok("etcd") => Self::Etcd,
+            Ok("embedded" | "") | Err(_) => Self::Embedded,
+            Ok(other) => panic!("ROWHOUSE_E2E_STORE={other}: embedded or etcd"),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct HostOptions {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the control plane in the foreground, against a host (--kubeconfig, --context) or a lab
-    Up(Up),
+    Up(Box<Up>),
     /// Create a tenant and wait until it serves
     Create(Create),
     /// List tenants
@@ -79,6 +79,8 @@ pub(crate) struct Up {
     /// Where tenants and keys are kept [default: ${XDG_DATA_HOME:-~/.local/share}/rowhouse]
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) etcd: apiproxy::config::EtcdArguments,
     /// Address to serve tenants on, repeatable; the first one is written into kubeconfigs [default: 127.0.0.1:8443]
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) listen: Vec<SocketAddr>,

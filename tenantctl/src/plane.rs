@@ -41,6 +41,8 @@ pub(crate) enum Host {
 pub(crate) struct Settings {
     pub(crate) host: Host,
     pub(crate) data_dir: PathBuf,
+    /// Where tenants are kept instead of the data directory.
+    pub(crate) etcd: Option<store::EtcdConfig>,
     /// Never empty.
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) advertise: Option<IpAddr>,
@@ -175,6 +177,7 @@ async fn serve(
     let own = listeners.iter().map(|(address, _)| address.ip()).filter(|ip| !ip.is_unspecified());
     let config = apiproxy::Config {
         data_dir: Some(data.join("tenants")),
+        etcd: settings.etcd.clone(),
         services: Allocator::Host(HostServices::new(host.clone())),
         host: Some(HostAccess::Host(host)),
         fleet_token: token.to_owned(),

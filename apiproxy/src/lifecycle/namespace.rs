@@ -32,6 +32,10 @@ pub(super) async fn advance_namespace(api: &Api, key: &Key) {
     for (collection, _) in api.store.namespace_contents(key.tenant, &key.name) {
         remove_all(api, key.tenant, &collection, Some(&key.name)).await;
     }
+    // What another replica let in before it saw that the namespace goes is content too.
+    if api.store.current().await.is_err() {
+        return;
+    }
     let left = api.store.namespace_contents(key.tenant, &key.name);
     if left.iter().all(|(_, count)| *count == 0) {
         edit(api, key, |value| {
@@ -57,6 +61,9 @@ pub(super) async fn advance_definition(api: &Api, key: &Key) {
     }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let collection = Collection::new(&text(&value["spec"]["group"]), &text(&value["spec"]["names"]["plural"]));
+    if api.store.current().await.is_err() {
+        return;
+    }
     if remove_all(api, key.tenant, &collection, None).await == 0 {
         drop_finalizer(api, key, CLEANUP).await;
     }

@@ -3,6 +3,7 @@
 mod error;
 mod lens;
 mod negotiate;
+mod unstored;
 
 use std::io::Write as _;
 
@@ -15,6 +16,7 @@ use serde_json::Value;
 pub use error::Error;
 pub use lens::{Lens, Rows, Shown, partial};
 pub use negotiate::{ACCEPTED, Accept, Encoding, Form, negotiate};
+pub(crate) use unstored::unstored;
 
 /// Errors of a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -72,6 +72,7 @@ pub(crate) fn refused(context: &Context<'_>, error: &WriteError) -> Error {
         WriteError::Conflict(object) => context.conflict(&object.key().name, MODIFIED),
         WriteError::TooLarge { limit } => Error::TooLarge(*limit),
         WriteError::TenantFull { .. } => Error::StoreFull(error.to_string()),
+        WriteError::Engine(error) => crate::respond::unstored(error),
         other => {
             tracing::error!(error = %other, "store write failed");
             Error::Internal("the store did not take the write".to_owned())

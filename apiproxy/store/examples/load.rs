@@ -7,7 +7,8 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use store::{
-    Action, At, Caps, Collection, Config, Draft, Expect, HistoryLimits, Key, Query, Revision, Scope, Store, Write,
+    Action, At, Backend, Caps, Collection, Config, Draft, Expect, HistoryLimits, Key, Query, Revision, Scope, Store,
+    Write,
 };
 use tenancy::TenantId;
 
@@ -34,8 +35,9 @@ fn resident() -> u64 {
 }
 
 fn config(path: Option<&Path>) -> Config {
+    let backend = path.map_or(Backend::Memory, |path| Backend::File(path.into()));
     let caps = Caps { objects: u64::MAX / 2, bytes: u64::MAX / 2 };
-    Config { path: path.map(PathBuf::from), caps, ..Config::default() }
+    Config { backend, caps, ..Config::default() }
 }
 
 async fn writers(store: &Store, writers: usize, total: usize) -> f64 {

@@ -360,6 +360,17 @@ impl State {
         all
     }
 
+    /// Every row that is stored, with its revision.
+    pub(crate) fn rows(&self) -> BTreeMap<Key, Revision> {
+        let mut all = BTreeMap::new();
+        for rows in self.tenants.values() {
+            let objects = rows.shelves.iter().flat_map(|shelf| &shelf.objects);
+            all.extend(objects.map(|entry| (entry.0.key().clone(), entry.0.revision())));
+            all.extend(rows.tombstones.iter().map(|tombstone| (tombstone.key.clone(), tombstone.revision)));
+        }
+        all
+    }
+
     pub(crate) fn usage(&self, tenant: TenantId) -> Usage {
         self.tenants.get(&tenant).map_or(Usage::default(), |rows| Usage { objects: rows.objects, bytes: rows.bytes })
     }

@@ -1,19 +1,19 @@
 //! The store: opening, reading, watching, dropping tenants.
 
+use crate::backend::Backend;
 use crate::base::{Base, BaseObject};
 use crate::caps::{Caps, Growth, Quotas, Reservation, Usage};
-use crate::engine::embedded::Opened;
-use crate::engine::{Change, Engine, EngineError, Sink};
+use crate::engine::{Change, Engine, EngineError, Opened, Row, Sink, embedded, etcd};
 use crate::history::{History, HistoryLimits};
 use crate::key::{Collection, Scope};
 use crate::list::{Expired, Listing, Query};
 use crate::object::Object;
+use crate::relist;
 use crate::revision::Revision;
 use crate::state::{Built, State};
 use crate::watch::{Interest, QueueLimits, Registry, Subscription};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 use tenancy::TenantId;
 use tokio::sync::{oneshot, watch};
@@ -21,8 +21,8 @@ use tokio::sync::{oneshot, watch};
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The database file; `None`: in memory, nothing outlives the process.
-    pub path: Option<PathBuf>,
+    /// What keeps the rows.
+    pub backend: Backend,
     /// What every tenant starts with.
     pub base: Vec<BaseObject>,
     /// How far back watches and lists reach.
@@ -38,7 +38,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            path: None,
+            backend: Backend::Memory,
             base: Vec::new(),
             history: HistoryLimits::default(),
             queues: QueueLimits::default(),
@@ -51,7 +51,7 @@ impl Default for Config {
 /// Why a store did not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The database cannot be opened, is in use by another process, or is not ours.
+    /// The database cannot be opened or reached, is in use by another process, or is not ours.
     #[error("opening the store: {0}")]
     Engine(#[from] EngineError),
 }
@@ -77,10 +77,15 @@ struct Shared {
 }
 
 impl Store {
-    /// Opens a store, reads everything into the cache, and starts the engine. Blocks; a million objects take seconds.
+    /// Opens a store, reads everything into the cache, and starts the engine. Blocks; a million objects take seconds, and
+    /// an etcd that is not there is waited for, half a minute at most.
     pub fn open(config: Config) -> Result<Store, OpenError> {
-        let Config { path, base, history, queues, caps, object_bytes } = config;
-        let mut opened = Opened::open(path.as_deref())?;
+        let Config { backend, base, history, queues, caps, object_bytes } = config;
+        let mut opened: Box<dyn Opened> = match backend {
+            Backend::Memory => Box::new(embedded::Database::open(None)?),
+            Backend::File(path) => Box::new(embedded::Database::open(Some(&path))?),
+            Backend::Etcd(config) => Box::new(etcd::Content::open(config, history.events)?),
+        };
         let mut history = History::new(history);
         history.raise_floor(opened.floor());
         let mut state = State::new(Base::new(&base), history);
@@ -96,7 +101,7 @@ impl Store {
             progress: watch::Sender::new(revision),
             quotas: Arc::new(Quotas::new(caps)),
         });
-        let engine = Box::new(opened.start(shared.clone())?);
+        let engine = opened.start(shared.clone())?;
         Ok(Store(Arc::new(Inner { shared, engine, object_bytes })))
     }
 
@@ -151,6 +156,20 @@ impl Store {
         self.state().history.floor()
     }
 
+    /// Whether other processes may write to the same rows.
+    pub fn shared(&self) -> bool {
+        self.engine().shared()
+    }
+
+    /// Waits until reads show everything that was acknowledged before the call, by whichever process. Errors: the engine
+    /// does not say in time what that is.
+    pub async fn current(&self) -> Result<(), EngineError> {
+        match self.engine().current() {
+            Some(answered) => answered.await.unwrap_or(Err(EngineError::Closed)),
+            None => Ok(()),
+        }
+    }
+
     /// Waits until reads show a revision.
     pub async fn wait_for(&self, revision: Revision) {
         let mut progress = self.0.shared.progress.subscribe();
@@ -188,6 +207,12 @@ impl Store {
         self.0.shared.registry().end_tenant(tenant);
         self.0.shared.quotas.forget(tenant);
         Ok(())
+    }
+
+    /// Ends the watches of a tenant that another process has dropped, and forgets its caps.
+    pub fn forget_tenant(&self, tenant: TenantId) {
+        self.0.shared.registry().end_tenant(tenant);
+        self.0.shared.quotas.forget(tenant);
     }
 
     /// What a tenant stores.
@@ -247,21 +272,19 @@ impl Shared {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Sink for Shared {
-    fn publish(&self, changes: Vec<Change>) -> Vec<Option<Arc<Object>>> {
-        if changes.is_empty() {
-            return Vec::new();
-        }
-        let built: Vec<Built> = changes.into_iter().map(Built::new).collect();
-        // Held throughout: who subscribes meanwhile waits, and then finds the changes either in the history or in its queue.
-        let registry = self.registry();
+    /// Applies changes and shows them. The registry is held throughout: who subscribes meanwhile waits, and then finds the
+    /// changes either in the history or in its queue.
+    fn take_in(&self, registry: &Registry, built: Vec<Built>) -> Vec<Option<Arc<Object>>> {
         let records: Vec<_> = {
-            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.write();
             built.into_iter().map(|change| state.apply(change)).collect()
         };
         let state = self.read();
@@ -271,15 +294,54 @@ impl Sink for Shared {
             registry.publish(&state, record, event.as_ref());
             left.push(event.and_then(|event| event.new.or(event.old)));
         }
-        let revision = state.revision;
-        self.published.store(revision.0, Ordering::Release);
-        drop((state, registry));
-        self.progress.send_replace(revision);
         left
     }
 
+    /// Tells how far reads and watches are.
+    fn reached(&self, revision: Revision) {
+        self.published.store(revision.0, Ordering::Release);
+        self.progress.send_replace(revision);
+    }
+}
+
+impl Sink for Shared {
+    fn publish(&self, changes: Vec<Change>) -> Vec<Option<Arc<Object>>> {
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let built: Vec<Built> = changes.into_iter().map(Built::new).collect();
+        let registry = self.registry();
+        let left = self.take_in(&registry, built);
+        let revision = self.read().revision;
+        self.reached(revision);
+        left
+    }
+
+    fn advance(&self, revision: Revision) {
+        let _registry = self.registry();
+        let mut state = self.write();
+        state.revision = state.revision.max(revision);
+        let revision = state.revision;
+        drop(state);
+        self.reached(revision);
+    }
+
+    fn replace(&self, rows: Vec<Row>, revision: Revision) {
+        let registry = self.registry();
+        let stored = self.read().rows();
+        let changes = relist::differences(stored, rows, revision);
+        self.take_in(&registry, changes.into_iter().map(Built::new).collect());
+        let mut state = self.write();
+        state.revision = state.revision.max(revision);
+        state.known_since = state.known_since.max(revision);
+        state.history.raise_floor(revision);
+        let revision = state.revision;
+        drop(state);
+        self.reached(revision);
+    }
+
     fn age(&self) -> Revision {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.write();
         let newest = state.revision;
         state.history.age(Instant::now(), newest);
         state.history.floor()

@@ -68,7 +68,7 @@ pub enum WriteError {
     /// It has another revision than expected; this is there.
     #[error("conflict: {0:?}")]
     Conflict(Arc<Object>),
-    /// The JSON is longer than `limit` bytes.
+    /// The JSON is longer than `limit` bytes, or the transaction larger than the engine takes.
     #[error("larger than {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
@@ -119,8 +119,8 @@ impl Store {
         written.pop().ok_or(WriteError::Missing)
     }
 
-    /// Writes objects of any tenants together: all or none. Readers see all or none; each gets a revision of its own, in
-    /// the order given.
+    /// Writes objects of any tenants together: all or none. Readers see all or none. In the embedded engine each gets a
+    /// revision of its own, in the order given; in etcd all have the same, and there may be 120 at most.
     pub async fn write_all(&self, writes: Vec<Write>) -> Result<Vec<Written>, WriteError> {
         let prepared = self.prepare(writes)?;
         for _ in 0..ATTEMPTS {
@@ -187,6 +187,7 @@ impl Store {
                 Ok(Some(objects.into_iter().zip(olds).filter_map(pair).collect()))
             }
             Ok(Err(Refused::Modified)) => Ok(None),
+            Ok(Err(Refused::TooLarge)) => Err(WriteError::TooLarge { limit: self.object_bytes() }),
             Ok(Err(Refused::Failed(error))) => Err(error.into()),
             Err(_) => Err(EngineError::Closed.into()),
         }
@@ -215,9 +216,12 @@ fn decide(state: &State, write: &Prepared) -> Result<Decided, WriteError> {
             unchanged = object.as_ref().is_some_and(|object| object.same_content(&encoded));
             Body::Put(encoded)
         }
-        (_, last) if based => Body::Tombstone(last),
-        (_, last) => Body::Delete(last),
+        (_, last) => {
+            // What is stored anyway need not be told a second time.
+            let last = last.filter(|last| object.as_ref().is_none_or(|object| !object.same_content(last)));
+            if based { Body::Tombstone(last) } else { Body::Delete(last) }
+        }
     };
-    let operation = Operation { key: write.key.clone(), modified, body };
+    let operation = Operation { key: write.key.clone(), modified, body, old: object.clone() };
     Ok(Decided { operation, old: object, growth, unchanged })
 }

@@ -194,6 +194,7 @@ async fn the_operators_token_is_made_once() {
     let open = || async {
         let config = apiproxy::Config {
             data_dir: Some(directory.path().to_owned()),
+            etcd: None,
             services: apiproxy::admission::services::Allocator::Local(apiproxy::admission::services::LocalRange::new(
                 [10, 96],
             )),

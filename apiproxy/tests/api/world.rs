@@ -229,6 +229,7 @@ impl World {
 fn config(data_dir: Option<PathBuf>) -> Config {
     Config {
         data_dir,
+        etcd: None,
         services: Allocator::Local(LocalRange::new([10, 96])),
         host: Some(HostAccess::Simulated(|pod, container| format!("{} {container}\n", pod["metadata"]["name"]))),
         fleet_token: FLEET_TOKEN.to_owned(),

@@ -42,6 +42,7 @@ pub(crate) async fn run() -> Result<(), Error> {
     let started = Plane::start(Settings {
         host: Host::Lab,
         data_dir: scratch.0.clone(),
+        etcd: None,
         listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
         advertise: None,
         controllers: controllers::Which::ALL.into_iter().collect(),

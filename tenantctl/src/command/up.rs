@@ -46,6 +46,7 @@ fn settings(options: &HostOptions, arguments: &Up) -> Result<Settings, Error> {
     Ok(Settings {
         host,
         data_dir,
+        etcd: arguments.etcd.config(),
         listen,
         advertise: arguments.advertise_address,
         controllers: arguments.controllers.clone(),

@@ -50,6 +50,7 @@ impl LabHost {
         let failed = |reason: String| Error::ControlPlane { part: "lab", reason };
         let server = Server::start(Config {
             data_dir: Some(data.join("host")),
+            etcd: None,
             services: Allocator::Local(LocalRange::new(SERVICES)),
             host: Some(HostAccess::Simulated(log)),
             fleet_token: String::new(),

@@ -7,7 +7,7 @@
 mod compact;
 mod rows;
 
-use super::{Change, Committed, Engine, EngineError, Refused, Sink, Transaction};
+use super::{Answered, Change, Committed, Engine, EngineError, Refused, Sink, Transaction};
 use crate::revision::Revision;
 use rows::{Batch, Rows};
 use std::path::Path;
@@ -34,7 +34,7 @@ enum Job {
 }
 
 /// A database that is open and not yet written to.
-pub(crate) struct Opened {
+pub(crate) struct Database {
     rows: Rows,
 }
 
@@ -44,31 +44,29 @@ pub(crate) struct Embedded {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Opened {
+impl Database {
     /// Opens or creates the database; `None`: in memory. Errors: the file is in use by another process, or is not ours.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, EngineError> {
         Ok(Self { rows: Rows::open(path)? })
     }
+}
 
-    /// Every row that is kept, in the order of revisions. Returns the newest revision and that up to which superseded
-    /// rows are forgotten.
-    pub(crate) fn replay(&mut self, each: &mut dyn FnMut(Change)) -> Result<(Revision, Revision), EngineError> {
+impl super::Opened for Database {
+    fn replay(&mut self, each: &mut dyn FnMut(Change)) -> Result<(Revision, Revision), EngineError> {
         self.rows.replay(each)?;
         Ok((self.rows.revision, self.rows.floor))
     }
 
-    /// The revision up to which superseded rows are forgotten.
-    pub(crate) fn floor(&self) -> Revision {
+    fn floor(&self) -> Revision {
         self.rows.floor
     }
 
-    /// Starts the writer thread.
-    pub(crate) fn start(self, sink: Arc<dyn Sink>) -> Result<Embedded, EngineError> {
+    fn start(self: Box<Self>, sink: Arc<dyn Sink>) -> Result<Box<dyn Engine>, EngineError> {
         let (jobs, queue) = mpsc::channel();
         let writer = Writer { rows: self.rows, sink, queue, clears: Vec::new(), failed: None };
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run());
         let thread = thread.map_err(|error| EngineError::Storage(error.to_string().into()))?;
-        Ok(Embedded { jobs, thread: Mutex::new(Some(thread)) })
+        Ok(Box::new(Embedded { jobs, thread: Mutex::new(Some(thread)) }))
     }
 }
 
@@ -83,6 +81,14 @@ impl Engine for Embedded {
         if let Err(mpsc::SendError(Job::Clear(_, answer))) = self.jobs.send(Job::Clear(tenant, answer)) {
             let _ = answer.send(Err(EngineError::Closed));
         }
+    }
+
+    fn shared(&self) -> bool {
+        false
+    }
+
+    fn current(&self) -> Option<Answered<()>> {
+        None
     }
 
     fn close(&self) {

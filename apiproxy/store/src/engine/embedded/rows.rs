@@ -279,7 +279,7 @@ mod tests {
     fn put(name: &str, modified: u64) -> Operation {
         let key = Key::new(TenantId::from_uid("t"), &Collection::new("", "pods"), "n", name);
         let encoded = encode(&key, &Draft::new(serde_json::json!({}))).unwrap();
-        Operation { key, modified: Revision(modified), body: Body::Put(encoded) }
+        Operation { key, modified: Revision(modified), body: Body::Put(encoded), old: None }
     }
 
     fn delete(name: &str, modified: u64) -> Operation {
@@ -316,9 +316,9 @@ mod tests {
     fn a_full_disk_refuses_writes_and_harms_nothing() {
         let mut rows = Rows::open(None).unwrap();
         let large = |name: String| {
-            let Operation { key, modified, .. } = put(&name, 0);
+            let Operation { key, modified, old, .. } = put(&name, 0);
             let encoded = encode(&key, &Draft::new(serde_json::json!({"data": "x".repeat(10_000)}))).unwrap();
-            Operation { key, modified, body: Body::Put(encoded) }
+            Operation { key, modified, body: Body::Put(encoded), old }
         };
         rows.connection.pragma_update_and_check(None, "max_page_count", 40, |_| Ok(())).unwrap();
         let write = |rows: &mut Rows, i: u64| rows.transaction(|batch| batch.execute(&[large(format!("{i}"))]));
