@@ -278,6 +278,12 @@ fn fleet_names(info: &mut Info) -> Result<(), Error> {
     let bad = |name: &str| Error::BadRequest(format!("\"{name}\" is not a fleet name: want <tenant id>:<name>"));
     let joined = if info.namespace.is_empty() { &info.name } else { &info.namespace };
     if joined.is_empty() {
+        // A list or watch of one tenant only.
+        let only = info.query.get("tenant");
+        if !only.is_empty() {
+            let tenant = TenantId::parse(only).ok().filter(|tenant| *tenant != TenantId::SYSTEM);
+            info.tenant = Some(tenant.ok_or_else(|| Error::BadRequest(format!("\"{only}\" is not a tenant id")))?);
+        }
         return Ok(());
     }
     let (tenant, plain) = fleet::split(joined).ok_or_else(|| bad(joined))?;
@@ -387,6 +393,11 @@ mod tests {
         assert_eq!((request.info().tenant, request.info().namespace.as_str()), (Some(id), "a"));
         let request = parsed(Realm::Fleet, Method::GET, &format!("/api/v1/namespaces/{id}:a")).unwrap();
         assert_eq!((request.info().namespace.as_str(), request.info().name.as_str()), ("a", "a"));
+        let request = parsed(Realm::Fleet, Method::GET, &format!("/api/v1/nodes?tenant={id}")).unwrap();
+        assert_eq!((request.info().tenant, request.info().verb), (Some(id), "list"));
+        let request = parsed(Realm::Tenant(id), Method::GET, "/api/v1/nodes?tenant=other").unwrap();
+        assert_eq!(request.info().tenant, Some(id));
+        assert!(matches!(parsed(Realm::Fleet, Method::GET, "/api/v1/nodes?tenant=x"), Err(Error::BadRequest(_))));
         let request = parsed(Realm::Fleet, Method::GET, "/api/v1/pods").unwrap();
         assert_eq!(request.info().tenant, None);
         for bad in ["/api/v1/namespaces/default/pods".to_owned(), format!("/api/v1/nodes/{}:n", TenantId::SYSTEM)] {

@@ -2,7 +2,7 @@
 
 use schema::Resource;
 use schema::selector::{FieldSelector, LabelSelector};
-use store::Object;
+use store::{Object, Revision};
 use tenancy::{TenantId, fleet};
 
 use crate::request::{Info, Realm};
@@ -16,7 +16,12 @@ pub(crate) struct Selection {
     /// The one object of a watch whose path names it.
     name: Option<String>,
     fleet: bool,
+    /// Only what tenants have written themselves, not the base layer as it came (fleet view only).
+    own: bool,
 }
+
+/// Field by which the fleet view leaves out what every tenant starts with: `fleet.own=true`.
+const OWN: &str = "fleet.own";
 
 impl Selection {
     /// Parses `labelSelector` and `fieldSelector`. Errors: 400 in upstream's words.
@@ -26,7 +31,12 @@ impl Selection {
         let labels = LabelSelector::parse(label_text).map_err(|error| Error::BadRequest(error.to_string()))?;
         let parsed = FieldSelector::parse(field_text).map_err(|error| Error::BadRequest(error.to_string()))?;
         let mut fields = Vec::new();
+        let mut own = false;
         for term in parsed.terms {
+            if info.realm == Realm::Fleet && term.field == OWN && term.equal && term.value == "true" {
+                own = true;
+                continue;
+            }
             let known = matches!(term.field.as_str(), "metadata.name" | "metadata.namespace")
                 || resource.selectable_fields.contains(&term.field);
             if !known && resource.selectable_fields.is_empty() {
@@ -54,17 +64,18 @@ impl Selection {
         }
         let name = (info.named_by_path && info.verb == "watch").then(|| info.name.clone());
         let fleet = info.realm == Realm::Fleet && info.tenant != Some(TenantId::SYSTEM);
-        Ok(Self { labels, fields, name, fleet })
+        Ok(Self { labels, fields, name, fleet, own })
     }
 
     /// Whether everything is selected.
     pub(crate) fn is_everything(&self) -> bool {
-        self.labels.is_everything() && self.fields.is_empty() && self.name.is_none()
+        self.labels.is_everything() && self.fields.is_empty() && self.name.is_none() && !self.own
     }
 
     /// Whether an object is selected.
     pub(crate) fn matches(&self, object: &Object) -> bool {
-        self.name.as_ref().is_none_or(|name| **name == *object.key().name)
+        (!self.own || object.revision() > Revision::FIRST)
+            && self.name.as_ref().is_none_or(|name| **name == *object.key().name)
             && self.fields.iter().all(|(field, equal, value)| self.field_is(object, field, value) == *equal)
             && (self.labels.is_everything() || self.labels.matches_with(|key| object.label(key)))
     }

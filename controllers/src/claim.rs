@@ -29,9 +29,16 @@ pub(crate) struct Claimant<'a> {
     pub(crate) kind: &'a ApiResource,
     pub(crate) owner: &'a Raw,
     pub(crate) selector: &'a LabelSelector,
+    /// What holds an adopted object until its owner has counted it.
+    pub(crate) finalizer: Option<&'static str>,
 }
 
-impl Claimant<'_> {
+impl<'a> Claimant<'a> {
+    /// A claimant without a finalizer.
+    pub(crate) fn new(kind: &'a ApiResource, owner: &'a Raw, selector: &'a LabelSelector) -> Self {
+        Self { kind, owner, selector, finalizer: None }
+    }
+
     /// Decides on one object of the owner's namespace (`BaseControllerRefManager.ClaimObject`).
     pub(crate) fn judge(&self, object: &Raw) -> Claim {
         let selected = self.selector.matches(|key| object.label(key));
@@ -68,9 +75,15 @@ impl Claimant<'_> {
                         may_adopt = Some(());
                     }
                     let own = controller_reference(self.kind, self.owner.name(), self.owner.uid());
-                    owners_patch(&candidate, |owners| owners.push(own))
+                    let mut patch = owners_patch(&candidate, |owners| owners.push(own));
+                    self.hold(&candidate, &mut patch, |finalizers, ours| finalizers.push(json!(ours)));
+                    patch
                 }
-                Claim::Release => owners_patch(&candidate, |owners| owners.retain(|o| o["uid"] != self.owner.uid())),
+                Claim::Release => {
+                    let mut patch = owners_patch(&candidate, |owners| owners.retain(|o| o["uid"] != self.owner.uid()));
+                    self.hold(&candidate, &mut patch, |_, _| {});
+                    patch
+                }
             };
             let adopted = self.judge(&candidate) == Claim::Adopt;
             let key = (candidate.namespace(), candidate.name());
@@ -82,6 +95,15 @@ impl Claimant<'_> {
             }
         }
         Ok(ours)
+    }
+
+    /// Adds to a patch the finalizers as they should be: without ours, then changed.
+    fn hold(&self, candidate: &Raw, patch: &mut Value, change: impl FnOnce(&mut Vec<Value>, &str)) {
+        let Some(ours) = self.finalizer else { return };
+        let mut finalizers = candidate.value()["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+        finalizers.retain(|finalizer| finalizer != ours);
+        change(&mut finalizers, ours);
+        patch["metadata"]["finalizers"] = if finalizers.is_empty() { Value::Null } else { json!(finalizers) };
     }
 
     /// Before the first adoption: a live read that the owner still exists and stays, because its deletion may not have
@@ -125,6 +147,7 @@ mod tests {
     #[test]
     fn claims_as_upstream() {
         let selector: LabelSelector = serde_json::from_value(json!({"matchLabels": {"app": "a"}})).unwrap();
+        let replica_sets = kinds::replica_sets();
         // (owner deleting, label, controller, object deleting) → claim
         let cases = [
             (false, "a", Some("me"), false, Claim::Ours),
@@ -140,7 +163,7 @@ mod tests {
         ];
         for (dying, label, controller, deleting, want) in cases {
             let owner = object("me", "", None, dying);
-            let claimant = Claimant { kind: &kinds::replica_sets(), owner: &owner, selector: &selector };
+            let claimant = Claimant::new(&replica_sets, &owner, &selector);
             let got = claimant.judge(&object("p", label, controller, deleting));
             assert_eq!(got, want, "{dying} {label} {controller:?} {deleting}");
         }

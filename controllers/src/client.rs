@@ -7,6 +7,7 @@ use kube::core::ApiResource;
 use kube::{Client, Error};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+use tenancy::TenantId;
 
 /// What may stand in a path segment as it is; `:` separates the tenant in fleet names.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
@@ -18,6 +19,11 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {} s", TIMEOUT.as_secs())]
 struct TimedOut;
+
+/// An answer to a TokenRequest without a token.
+#[derive(Debug, thiserror::Error)]
+#[error("no token was issued")]
+struct NoToken;
 
 /// Which part of an object a write addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +87,16 @@ impl Objects {
     /// Reads one object.
     pub async fn get(&self, kind: &ApiResource, namespace: &str, name: &str) -> Result<Value, Error> {
         self.send(Method::GET, path(kind, namespace, Some(name), Part::Object), None).await
+    }
+
+    /// All cluster-scoped objects of a kind that a tenant has; without a tenant, all there are.
+    pub async fn list(&self, kind: &ApiResource, tenant: Option<TenantId>) -> Result<Vec<Value>, Error> {
+        let mut path = path(kind, "", None, Part::Object);
+        if let Some(tenant) = tenant {
+            path.push_str(&format!("?tenant={tenant}"));
+        }
+        let mut list = self.send(Method::GET, path, None).await?;
+        Ok(if let Value::Array(items) = list["items"].take() { items } else { Vec::new() })
     }
 
     /// Creates an object; its name comes from the body (`name` or `generateName`).
@@ -148,6 +164,16 @@ impl Objects {
         }
         let path = path(kind, key.0, Some(key.1), Part::Object);
         self.send(Method::DELETE, path, Some(("application/json", &body))).await
+    }
+
+    /// Has a token issued for a ServiceAccount (`TokenRequest`). Errors: also when the answer holds none.
+    pub async fn token(&self, namespace: &str, account: &str, spec: &Value) -> Result<String, Error> {
+        let kind = crate::kinds::service_accounts();
+        let path = format!("{}/token", path(&kind, namespace, Some(account), Part::Object));
+        let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec});
+        let answer = self.send(Method::POST, path, Some(("application/json", &body))).await?;
+        let token = answer["status"]["token"].as_str().map(str::to_owned);
+        token.ok_or_else(|| Error::Service(Box::new(NoToken)))
     }
 
     async fn send(&self, method: Method, path: String, body: Option<(&str, &Value)>) -> Result<Value, Error> {

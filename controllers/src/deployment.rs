@@ -3,7 +3,6 @@
 mod annotations;
 mod rollout;
 mod status;
-mod template;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -28,6 +27,7 @@ use crate::replica_set::{Family, Set};
 use crate::run::Context;
 use crate::step::{self, Controller, Error};
 
+use crate::template;
 use rollout::{Observed, Plan, Resize, Write};
 use status::PROGRESSING;
 use view::{Deployment, Status, Strategy};
@@ -84,7 +84,7 @@ impl Deployments {
         let owned = self.sets.by_owner(raw.uid());
         let orphans = self.sets.by_namespace(raw.namespace()).into_iter().filter(|set| set.controller().is_none());
         let kind = kinds::deployments();
-        let claimant = Claimant { kind: &kind, owner: raw, selector: &deployment.selector };
+        let claimant = Claimant::new(&kind, raw, &deployment.selector);
         let candidates = owned.into_iter().chain(orphans).collect();
         claimant.claim(&self.context.objects, &kinds::replica_sets(), candidates).await
     }

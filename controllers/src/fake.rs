@@ -165,6 +165,10 @@ impl Fake {
             let (_, _, code, reason) = state.refusals.remove(at);
             return failure(code, reason);
         }
+        if parts.uri.path().ends_with("/token") {
+            let name = target.name.unwrap_or_default();
+            return json_answer(201, &json!({"status": {"token": format!("signed for {name}")}}));
+        }
         match (parts.method, &target.name) {
             (Method::GET, None) if query.get("watch").is_some_and(|w| w == "true" || w == "1") => {
                 drop(state);
@@ -254,7 +258,16 @@ impl State {
     }
 
     fn delete(&mut self, plural: &str, namespace: &str, name: &str, changed: &watch::Sender<u64>) -> Option<Value> {
-        let mut object = self.objects.remove(&(plural.to_owned(), namespace.to_owned(), name.to_owned()))?;
+        let key = (plural.to_owned(), namespace.to_owned(), name.to_owned());
+        if is_held(self.objects.get(&key)?) {
+            let mut object = self.objects.get(&key)?.clone();
+            if object["metadata"]["deletionTimestamp"].is_null() {
+                object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+                return Some(self.store(plural, object, changed));
+            }
+            return Some(object);
+        }
+        let mut object = self.objects.remove(&key)?;
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         self.record(plural, "DELETED", &object, changed);
@@ -310,7 +323,11 @@ impl State {
             }
         }
         let mut object = held.clone();
-        if *method == Method::PATCH {
+        let dropped = &body["metadata"]["$deleteFromPrimitiveList/finalizers"];
+        if let Some(dropped) = dropped.as_array() {
+            let finalizers = object["metadata"]["finalizers"].as_array_mut();
+            finalizers.into_iter().for_each(|all| all.retain(|finalizer| !dropped.contains(finalizer)));
+        } else if *method == Method::PATCH {
             json_patch::merge(&mut object, body);
         } else {
             object = body.clone();
@@ -329,6 +346,15 @@ impl State {
             let generation = held["metadata"]["generation"].as_i64().unwrap_or(1);
             object["metadata"]["generation"] = json!(generation + 1);
         }
-        json_answer(200, &self.store(&target.plural, object, changed))
+        let going = !object["metadata"]["deletionTimestamp"].is_null();
+        let object = self.store(&target.plural, object, changed);
+        if going && !is_held(&object) {
+            self.delete(&target.plural, &target.namespace, name, changed);
+        }
+        json_answer(200, &object)
     }
+}
+
+fn is_held(object: &Value) -> bool {
+    object["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
 }

@@ -28,6 +28,9 @@ pub(crate) struct Meta {
     #[serde(deserialize_with = "nullable")]
     pub(crate) creation_timestamp: String,
     pub(crate) deletion_timestamp: Option<String>,
+    pub(crate) deletion_grace_period_seconds: Option<i64>,
+    #[serde(deserialize_with = "nullable")]
+    pub(crate) finalizers: Vec<String>,
     #[serde(deserialize_with = "nullable")]
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "nullable")]
@@ -40,6 +43,8 @@ pub(crate) struct Meta {
 pub(crate) struct Condition {
     pub(crate) r#type: String,
     pub(crate) status: String,
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
+    pub(crate) last_probe_time: String,
     #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub(crate) last_update_time: String,
     #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]

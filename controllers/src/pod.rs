@@ -53,6 +53,7 @@ pub(crate) struct ContainerPort {
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Status {
     pub(crate) phase: String,
+    pub(crate) reason: String,
     #[serde(rename = "podIP")]
     pub(crate) pod_ip: String,
     #[serde(rename = "podIPs", deserialize_with = "nullable")]
@@ -60,9 +61,9 @@ pub(crate) struct Status {
     #[serde(deserialize_with = "nullable")]
     pub(crate) conditions: Vec<Condition>,
     #[serde(deserialize_with = "nullable")]
-    container_statuses: Vec<ContainerStatus>,
+    pub(crate) container_statuses: Vec<ContainerStatus>,
     #[serde(deserialize_with = "nullable")]
-    init_container_statuses: Vec<ContainerStatus>,
+    pub(crate) init_container_statuses: Vec<ContainerStatus>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -73,9 +74,26 @@ pub(crate) struct PodIp {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct ContainerStatus {
-    name: String,
-    restart_count: i32,
+pub(crate) struct ContainerStatus {
+    pub(crate) name: String,
+    pub(crate) restart_count: i32,
+    #[serde(deserialize_with = "nullable")]
+    pub(crate) state: ContainerState,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct ContainerState {
+    pub(crate) terminated: Option<Terminated>,
+}
+
+/// How a container has ended.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Terminated {
+    pub(crate) exit_code: i32,
+    #[serde(deserialize_with = "nullable")]
+    pub(crate) finished_at: String,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +125,15 @@ impl Pod {
     /// On its way out and not finished yet.
     pub(crate) fn is_terminating(&self) -> bool {
         !self.is_terminal() && self.raw.is_deleting()
+    }
+
+    /// How far the pod has come: pending, unknown, running.
+    pub(crate) fn stage(&self) -> i32 {
+        match self.status.phase.as_str() {
+            "Unknown" => 1,
+            "Running" => 2,
+            _ => 0,
+        }
     }
 
     fn ready_condition(&self) -> Option<&Condition> {
@@ -178,6 +205,16 @@ fn each<'a>(object: &'a mut Map<String, Value>, field: &str) -> impl Iterator<It
     object.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut)
 }
 
+fn prune_container(status: &mut Map<String, Value>) {
+    keep(status, &["name", "restartCount", "state"]);
+    let state = status.remove("state").unwrap_or_default();
+    if let Some(ended) = state["terminated"].as_object() {
+        let mut ended = ended.clone();
+        keep(&mut ended, &["exitCode", "finishedAt"]);
+        status.insert("state".to_owned(), serde_json::json!({ "terminated": ended }));
+    }
+}
+
 /// Leaves of a pod what [`Pod`] reads; about a quarter of it.
 pub(crate) fn prune(pod: &mut Value) {
     if let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) {
@@ -188,10 +225,10 @@ pub(crate) fn prune(pod: &mut Value) {
         }
     }
     if let Some(status) = pod.get_mut("status").and_then(Value::as_object_mut) {
-        let fields = ["phase", "podIP", "podIPs", "conditions", "containerStatuses", "initContainerStatuses"];
+        let fields = ["phase", "reason", "podIP", "podIPs", "conditions", "containerStatuses", "initContainerStatuses"];
         keep(status, &fields);
         for field in ["containerStatuses", "initContainerStatuses"] {
-            each(status, field).for_each(|status| keep(status, &["name", "restartCount"]));
+            each(status, field).for_each(prune_container);
         }
     }
 }
@@ -211,13 +248,16 @@ mod tests {
                 "initContainers": [{"name": "s", "restartPolicy": "Always"}, {"name": "i"}]},
             "status": {"phase": "Running", "hostIP": "1.1.1.1", "podIP": "10.0.0.1",
                 "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:01:00Z"}],
-                "containerStatuses": [{"name": "c", "restartCount": 3, "image": "i"}],
+                "containerStatuses": [{"name": "c", "restartCount": 3, "image": "i", "state": {"terminated":
+                    {"exitCode": 7, "reason": "Error", "finishedAt": "2026-01-01T00:02:00Z"}}}],
                 "initContainerStatuses": [{"name": "s", "restartCount": 5}, {"name": "i", "restartCount": 9}]},
         });
         prune(&mut pod);
         assert!(!pod.to_string().contains("image") && !pod.to_string().contains("volumes"));
         let pod = Pod::view(Arc::new(Raw::from_value(&pod).unwrap())).unwrap();
         assert_eq!((pod.deletion_cost(), pod.restarts()), (-7, (3, 5)));
+        let ended = pod.status.container_statuses[0].state.terminated.as_ref().unwrap();
+        assert_eq!((ended.exit_code, ended.finished_at.as_str()), (7, "2026-01-01T00:02:00Z"));
         let at = |text: &str| text.parse().unwrap();
         assert!(pod.is_available(0, at("2026-01-01T00:01:00Z")));
         assert!(!pod.is_available(30, at("2026-01-01T00:01:29Z")));

@@ -7,30 +7,25 @@ mod tests;
 use std::future::Future;
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use kube::core::ApiResource;
-use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use decide::Set;
 use decide::{Failure, Scale};
 
 use crate::claim::Claimant;
-use crate::client::{self, DeleteOptions, Part};
-use crate::events::{Level, Recorder, Regarding};
+use crate::client::{self, Part};
+use crate::crew::{Crew, pod_from};
+use crate::events::Recorder;
 use crate::expectations::Expectations;
 use crate::informer::{Change, Informer, Raw};
 use crate::key::Key;
 use crate::kinds;
-use crate::object::controller_reference;
 use crate::pod::Pod;
 use crate::queue::{Outcome, Queue};
 use crate::run::Context;
 use crate::step::{self, Controller, Error};
-
-/// Writes of one step in flight at a time.
-const IN_FLIGHT: usize = 16;
 
 /// Which of the two kinds; they differ in the shape of the selector and in a status field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +100,7 @@ impl Sets {
                 terminating += usize::from(set.selector.matches(|key| pod.label(key)));
             }
         }
-        let claimant = Claimant { kind: &self.kind, owner: raw, selector: &set.selector };
+        let claimant = Claimant::new(&self.kind, raw, &set.selector);
         let claimed = claimant.claim(&self.context.objects, &kinds::pods(), candidates).await?;
         let active = claimed.into_iter().map(Pod::view).collect::<Result<_, _>>()?;
         Ok((active, terminating))
@@ -128,72 +123,29 @@ impl Sets {
         pods.filter_map(|pod| Pod::view(pod).ok()).collect()
     }
 
+    fn crew<'a>(&'a self, raw: &'a Raw) -> Crew<'a> {
+        Crew {
+            objects: &self.context.objects,
+            recorder: &self.recorder,
+            expectations: &self.expectations,
+            kind: &self.kind,
+            owner: raw,
+        }
+    }
+
     async fn create(&self, raw: &Raw, set: &Set, count: usize) -> Option<Failure> {
-        let regarding = Regarding::raw(&self.kind, raw);
-        let body = pod_from(&self.kind, raw, &set.template);
         if set.template["metadata"]["labels"].as_object().is_none_or(serde_json::Map::is_empty) {
             return Some(Failure("unable to create pods, no labels".to_owned()));
         }
-        self.expectations.expect_creations(raw.uid(), count);
-        let kind = kinds::pods();
-        let (mut created, mut batch, mut failure) = (0, 1, None);
-        // Slow start: batches double while they succeed, so that a set that may not create pods asks once, not
-        // five hundred times.
-        while created < count && failure.is_none() {
-            batch = batch.min(count - created);
-            let results: Vec<_> = stream::iter(0..batch)
-                .map(|_| self.context.objects.create(&kind, raw.namespace(), &body))
-                .buffer_unordered(IN_FLIGHT)
-                .collect()
-                .await;
-            for result in results {
-                match result {
-                    Ok(pod) => {
-                        created += 1;
-                        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-                        let message = format!("Created pod: {name}");
-                        self.recorder.record(&regarding, Level::Normal, "SuccessfulCreate", message);
-                    }
-                    Err(error) => failure = Some(error),
-                }
-            }
-            batch *= 2;
-        }
-        // What was not created will not be observed.
-        (created..count).for_each(|_| self.expectations.created(raw.uid()));
+        let body = pod_from(&self.kind, raw, &set.template);
+        let (_, failure) = self.crew(raw).create(count, |_| body.clone()).await;
         let error = failure.filter(|error| !client::is_namespace_terminating(error))?;
-        let message = client::message(&error);
-        self.recorder.record(&regarding, Level::Warning, "FailedCreate", format!("Error creating: {message}"));
-        Some(Failure(message))
+        Some(Failure(client::message(&error)))
     }
 
     async fn delete(&self, raw: &Raw, names: Vec<String>) -> Option<Failure> {
-        let regarding = Regarding::raw(&self.kind, raw);
-        self.expectations.expect_deletions(raw.uid(), names.iter().cloned());
-        let (kind, options) = (kinds::pods(), DeleteOptions::default());
-        let (kind, options, objects) = (&kind, &options, &self.context.objects);
-        let results: Vec<_> = stream::iter(names)
-            .map(|name| async move {
-                let result = objects.delete(kind, (raw.namespace(), &name), options).await;
-                (name, result)
-            })
-            .buffer_unordered(IN_FLIGHT)
-            .collect()
-            .await;
-        let mut failure = None;
-        for (name, result) in results {
-            let Err(error) = result else {
-                self.recorder.record(&regarding, Level::Normal, "SuccessfulDelete", format!("Deleted pod: {name}"));
-                continue;
-            };
-            self.expectations.deleted(raw.uid(), &name);
-            if !client::is_not_found(&error) {
-                let message = client::message(&error);
-                self.recorder.record(&regarding, Level::Warning, "FailedDelete", format!("Error deleting: {message}"));
-                failure = Some(Failure(format!("unable to delete pods: {message}")));
-            }
-        }
-        failure
+        let (_, failure) = self.crew(raw).delete(names).await;
+        failure.map(|message| Failure(format!("unable to delete pods: {message}")))
     }
 
     /// The sets that might adopt an orphan.
@@ -226,39 +178,13 @@ impl Sets {
                     self.expectations.created(&owner.uid);
                 }
             }
-            None if new.controller().is_none() && !new.is_deleting() && became_free(change) => {
+            None if new.controller().is_none() && !new.is_deleting() && change.became_free() => {
                 keys.extend(self.would_adopt(new));
             }
             None => {}
         }
         keys
     }
-}
-
-/// Whether an orphan is new, or has changed in a way that makes it interesting to adopters.
-fn became_free(change: &Change) -> bool {
-    let (Some(old), Some(new)) = (&change.old, &change.new) else { return true };
-    old.controller().is_some() || !old.labels().eq(new.labels())
-}
-
-/// A pod from a template (`GetPodFromTemplate`).
-fn pod_from(kind: &ApiResource, owner: &Raw, template: &Value) -> Value {
-    let mut metadata = json!({
-        "generateName": generate_name(owner.name()),
-        "ownerReferences": [controller_reference(kind, owner.name(), owner.uid())],
-    });
-    for field in ["labels", "annotations", "finalizers"] {
-        if !template["metadata"][field].is_null() {
-            metadata[field] = template["metadata"][field].clone();
-        }
-    }
-    json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]})
-}
-
-/// Prefix of pod names: with a dash, unless that makes it too long for a name.
-pub(crate) fn generate_name(owner: &str) -> String {
-    const NAME_MAX: usize = 253;
-    if owner.len() < NAME_MAX { format!("{owner}-") } else { owner.to_owned() }
 }
 
 /// Runs the controller for one of the two kinds.

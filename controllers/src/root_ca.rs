@@ -54,7 +54,8 @@ struct Ca {
     certificate: String,
 }
 
-fn digest(data: &Value) -> String {
+/// A digest of a value, to compare it later.
+pub(crate) fn digest(data: &Value) -> String {
     let hash = Sha256::digest(data.to_string().as_bytes());
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -75,11 +76,10 @@ pub(crate) fn prune_route(route: &mut Value) {
     *route = json!({"metadata": route["metadata"].take(), "spec": {"ca": {"certificate": certificate}}});
 }
 
-impl RootCa {
-    fn certificate(&self, key: &Key) -> Option<String> {
-        let route = self.routes.get("", key.tenant()?.as_str())?;
-        route.view::<Route>().ok().map(|route| route.spec.ca.certificate)
-    }
+/// The CA certificate (PEM) of the tenant a key belongs to.
+pub(crate) fn certificate(routes: &Informer, key: &Key) -> Option<String> {
+    let route = routes.get("", key.tenant()?.as_str())?;
+    route.view::<Route>().ok().map(|route| route.spec.ca.certificate)
 }
 
 impl Controller for RootCa {
@@ -87,7 +87,7 @@ impl Controller for RootCa {
 
     async fn sync(&self, key: &Key) -> Result<Outcome, Error> {
         // Without a route yet there is nothing to publish; the route's arrival brings the key back.
-        let Some(certificate) = self.certificate(key) else { return Ok(Outcome::Done) };
+        let Some(certificate) = certificate(&self.routes, key) else { return Ok(Outcome::Done) };
         if !self.namespaces.get("", &key.name).is_some_and(|namespace| is_active(&namespace)) {
             return Ok(Outcome::Done);
         }

@@ -12,7 +12,10 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Objects;
 use crate::events::Recorder;
 use crate::informer::{Informer, Prune, Selector};
-use crate::{deployment, endpoint_slices, endpoints, kinds, pod, replica_set, root_ca, service, service_account};
+use crate::{
+    cluster_role, cron_job, deployment, disruption, endpoint_slices, endpoints, job, kinds, pod, pod_gc, replica_set,
+    root_ca, service, service_account, stateful_set, tokens, ttl,
+};
 
 /// A controller that can be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,12 +24,28 @@ pub enum Which {
     ServiceAccount,
     /// The ConfigMap `kube-root-ca.crt` of every namespace.
     RootCa,
+    /// Secrets with tokens of ServiceAccounts.
+    ServiceAccountToken,
+    /// Rules of aggregated ClusterRoles.
+    ClusterRoleAggregation,
     /// ReplicaSets of Deployments.
     Deployment,
     /// Pods of ReplicaSets.
     ReplicaSet,
     /// Pods of ReplicationControllers.
     ReplicationController,
+    /// Pods of StatefulSets.
+    StatefulSet,
+    /// Pods of Jobs.
+    Job,
+    /// Jobs at times.
+    CronJob,
+    /// Finished Jobs whose time to live is over.
+    TtlAfterFinished,
+    /// How many pods may be evicted.
+    Disruption,
+    /// Finished pods beyond a number, and ended ones that cannot say so.
+    PodGarbage,
     /// Endpoints of Services.
     Endpoints,
     /// EndpointSlices of Services.
@@ -35,12 +54,20 @@ pub enum Which {
 
 impl Which {
     /// Every controller there is.
-    pub const ALL: [Which; 7] = [
+    pub const ALL: [Which; 15] = [
         Self::ServiceAccount,
         Self::RootCa,
+        Self::ServiceAccountToken,
+        Self::ClusterRoleAggregation,
         Self::Deployment,
         Self::ReplicaSet,
         Self::ReplicationController,
+        Self::StatefulSet,
+        Self::Job,
+        Self::CronJob,
+        Self::TtlAfterFinished,
+        Self::Disruption,
+        Self::PodGarbage,
         Self::Endpoints,
         Self::EndpointSlice,
     ];
@@ -78,11 +105,19 @@ fn start(which: Which, context: &Context, shutdown: CancellationToken) -> BoxFut
     match which {
         Which::ServiceAccount => Box::pin(service_account::run(context, shutdown)),
         Which::RootCa => Box::pin(root_ca::run(context, shutdown)),
+        Which::ServiceAccountToken => Box::pin(tokens::run(context, shutdown)),
+        Which::ClusterRoleAggregation => Box::pin(cluster_role::run(context, shutdown)),
         Which::Deployment => Box::pin(deployment::run(context, shutdown)),
         Which::ReplicaSet => Box::pin(replica_set::run(replica_set::Family::ReplicaSet, context, shutdown)),
         Which::ReplicationController => {
             Box::pin(replica_set::run(replica_set::Family::ReplicationController, context, shutdown))
         }
+        Which::StatefulSet => Box::pin(stateful_set::run(context, shutdown)),
+        Which::Job => Box::pin(job::run(context, shutdown)),
+        Which::CronJob => Box::pin(cron_job::run(context, shutdown)),
+        Which::TtlAfterFinished => Box::pin(ttl::run(context, shutdown)),
+        Which::Disruption => Box::pin(disruption::run(context, shutdown)),
+        Which::PodGarbage => Box::pin(pod_gc::run(context, shutdown)),
         Which::Endpoints => Box::pin(endpoints::run(context, shutdown)),
         Which::EndpointSlice => Box::pin(endpoint_slices::run(context, shutdown)),
     }
@@ -98,24 +133,32 @@ pub(crate) struct Context {
 
 #[derive(Default)]
 struct Informers {
+    cluster_roles: OnceLock<Informer>,
     config_maps: OnceLock<Informer>,
+    controller_revisions: OnceLock<Informer>,
+    cron_jobs: OnceLock<Informer>,
     deployments: OnceLock<Informer>,
+    disruption_budgets: OnceLock<Informer>,
     endpoint_slices: OnceLock<Informer>,
     endpoints: OnceLock<Informer>,
+    jobs: OnceLock<Informer>,
     namespaces: OnceLock<Informer>,
     nodes: OnceLock<Informer>,
+    persistent_volume_claims: OnceLock<Informer>,
     pods: OnceLock<Informer>,
     replica_sets: OnceLock<Informer>,
     replication_controllers: OnceLock<Informer>,
     routes: OnceLock<Informer>,
     service_accounts: OnceLock<Informer>,
     services: OnceLock<Informer>,
+    stateful_sets: OnceLock<Informer>,
+    token_secrets: OnceLock<Informer>,
 }
 
 macro_rules! informers {
-    ($($name:ident($selector:expr, $prune:expr);)*) => {
+    ($($name:ident: $kind:ident($selector:expr, $prune:expr);)*) => {
         $(pub(crate) fn $name(&self) -> Informer {
-            self.start(&self.informers.$name, &kinds::$name(), &$selector, $prune)
+            self.start(&self.informers.$name, &kinds::$kind(), &$selector, $prune)
         })*
     };
 }
@@ -140,23 +183,35 @@ impl Context {
     }
 
     informers! {
-        config_maps(named(root_ca::NAME), Some(root_ca::prune_config_map));
-        deployments(Selector::default(), None);
-        endpoint_slices(endpoint_slices::managed(), None);
-        endpoints(Selector::default(), None);
-        namespaces(Selector::default(), Some(prune_namespace));
-        nodes(Selector::default(), Some(prune_to_identity));
-        pods(Selector::default(), Some(pod::prune));
-        replica_sets(Selector::default(), None);
-        replication_controllers(Selector::default(), None);
-        routes(Selector::default(), Some(root_ca::prune_route));
-        service_accounts(named(service_account::NAME), Some(prune_to_identity));
-        services(Selector::default(), Some(service::prune));
+        cluster_roles: cluster_roles(fields("fleet.own=true".to_owned()), Some(cluster_role::prune));
+        config_maps: config_maps(named(root_ca::NAME), Some(root_ca::prune_config_map));
+        controller_revisions: controller_revisions(Selector::default(), None);
+        cron_jobs: cron_jobs(Selector::default(), None);
+        deployments: deployments(Selector::default(), None);
+        disruption_budgets: disruption_budgets(Selector::default(), None);
+        endpoint_slices: endpoint_slices(endpoint_slices::managed(), None);
+        endpoints: endpoints(Selector::default(), None);
+        jobs: jobs(Selector::default(), None);
+        namespaces: namespaces(Selector::default(), Some(prune_namespace));
+        nodes: nodes(Selector::default(), Some(prune_to_identity));
+        persistent_volume_claims: persistent_volume_claims(Selector::default(), Some(prune_to_metadata));
+        pods: pods(Selector::default(), Some(pod::prune));
+        replica_sets: replica_sets(Selector::default(), None);
+        replication_controllers: replication_controllers(Selector::default(), None);
+        routes: routes(Selector::default(), Some(root_ca::prune_route));
+        service_accounts: service_accounts(Selector::default(), Some(prune_to_identity));
+        services: services(Selector::default(), Some(service::prune));
+        stateful_sets: stateful_sets(Selector::default(), None);
+        token_secrets: secrets(fields(format!("type={}", tokens::TYPE)), Some(tokens::prune));
     }
 }
 
 fn named(name: &str) -> Selector {
-    Selector { fields: Some(format!("metadata.name={name}")), ..Selector::default() }
+    fields(format!("metadata.name={name}"))
+}
+
+fn fields(selector: String) -> Selector {
+    Selector { fields: Some(selector), ..Selector::default() }
 }
 
 /// Leaves an object its name, version and labels.
@@ -167,6 +222,13 @@ fn prune_to_identity(object: &mut Value) {
             let kept = ["namespace", "name", "uid", "resourceVersion", "deletionTimestamp", "labels"];
             metadata.retain(|field, _| kept.contains(&field.as_str()));
         }
+    }
+}
+
+/// Leaves an object its metadata.
+fn prune_to_metadata(object: &mut Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.retain(|field, _| field == "metadata");
     }
 }
 
@@ -182,17 +244,29 @@ mod tests {
 
     #[test]
     fn all_is_all() {
-        // A new variant does not compile here until it has a place.
-        let place = |which: Which| match which {
+        let mut places: Vec<usize> = Which::ALL.into_iter().map(place).collect();
+        places.dedup();
+        assert_eq!(places, (0..Which::ALL.len()).collect::<Vec<_>>());
+    }
+
+    /// A new variant does not compile here until it has a place.
+    fn place(which: Which) -> usize {
+        match which {
             Which::ServiceAccount => 0,
             Which::RootCa => 1,
-            Which::Deployment => 2,
-            Which::ReplicaSet => 3,
-            Which::ReplicationController => 4,
-            Which::Endpoints => 5,
-            Which::EndpointSlice => 6,
-        };
-        let places: Vec<i32> = Which::ALL.into_iter().map(place).collect();
-        assert_eq!(places, [0, 1, 2, 3, 4, 5, 6]);
+            Which::ServiceAccountToken => 2,
+            Which::ClusterRoleAggregation => 3,
+            Which::Deployment => 4,
+            Which::ReplicaSet => 5,
+            Which::ReplicationController => 6,
+            Which::StatefulSet => 7,
+            Which::Job => 8,
+            Which::CronJob => 9,
+            Which::TtlAfterFinished => 10,
+            Which::Disruption => 11,
+            Which::PodGarbage => 12,
+            Which::Endpoints => 13,
+            Which::EndpointSlice => 14,
+        }
     }
 }

@@ -20,3 +20,4 @@ mod upstream_controllers;
 mod verbs_reading;
 mod verbs_running;
 mod verbs_writing;
+mod workloads;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
@@ -139,7 +141,10 @@ pub fn caller(api: &Api, tenant: &Arc<Tenant>, token: &str, audiences: &[&str]) 
         return None;
     }
     if !bound.pod.as_ref().is_none_or(|pod| exists("pods", pod))
-        || !bound.secret.as_ref().is_none_or(|secret| exists("secrets", secret))
+        || !bound
+            .secret
+            .as_ref()
+            .is_none_or(|secret| exists("secrets", secret) && still_held(api, tenant, &claims, token))
     {
         return None;
     }
@@ -162,6 +167,25 @@ pub fn caller(api: &Api, tenant: &Arc<Tenant>, token: &str, audiences: &[&str]) 
 /// User name of a service account.
 pub fn user_name(namespace: &str, name: &str) -> String {
     format!("system:serviceaccount:{namespace}:{name}")
+}
+
+/// Lifetime of the tokens that token Secrets hold, seconds: the longest there is.
+const OF_SECRETS: i64 = 1 << 32;
+
+/// Whether the Secret that a token was made to be kept in still holds it: taking it out revokes it (upstream's validator
+/// of legacy tokens). Other tokens only need their Secret to exist.
+fn still_held(api: &Api, tenant: &Tenant, claims: &Claims, token: &str) -> bool {
+    let bound = &claims.kubernetes;
+    let name = bound.secret.as_ref().map_or("", |secret| secret.name.as_str());
+    let Some(secret) = api.store.get(tenant.id, &Collection::new("", "secrets"), &bound.namespace, name) else {
+        return false;
+    };
+    let kept = claims.exp.checked_sub(claims.iat) == Some(OF_SECRETS);
+    if !kept || secret.field("type") != Some("kubernetes.io/service-account-token") {
+        return true;
+    }
+    let held = secret.value()["data"]["token"].as_str().and_then(|text| STANDARD.decode(text).ok());
+    held.is_some_and(|held| held == token.as_bytes())
 }
 
 fn exists(api: &Api, tenant: TenantId, resource: &str, namespace: &str, named: &Named) -> bool {

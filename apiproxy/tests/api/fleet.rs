@@ -39,6 +39,8 @@ async fn all_tenants_are_listed_and_watched_at_once() {
     for tenant in [&world.acme, &world.beta] {
         assert!(spaces.contains(&format!("{}:default", tenant.id)), "{spaces:?}");
     }
+    let acmes = format!("/api/v1/namespaces?tenant={}", world.acme.id);
+    assert!(fleet.get(&acmes).await.expect(200).names().iter().all(|name| name.starts_with(world.acme.id.as_str())));
     let page = fleet.get("/api/v1/configmaps?limit=1").await.expect(200);
     let next = page.body["metadata"]["continue"].as_str().unwrap();
     let rest = fleet.get(&format!("/api/v1/configmaps?limit=1&continue={next}")).await.expect(200);
@@ -46,6 +48,24 @@ async fn all_tenants_are_listed_and_watched_at_once() {
     assert_ne!(page.names(), rest.names());
     // Tenants see plain names.
     assert_eq!(acme.get(&format!("{MAPS}/a")).await.body["metadata"]["namespace"], "default");
+}
+
+#[tokio::test]
+async fn what_every_tenant_starts_with_can_be_left_out() {
+    const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    let world = World::start().await;
+    let (acme, fleet) = (world.admin().await, fleet(&world).await);
+    let own = format!("{ROLES}?fieldSelector=fleet.own%3Dtrue");
+    assert!(fleet.get(&own).await.expect(200).names().is_empty());
+    let mut watch = fleet.watch(&format!("{own}&watch=1")).await;
+    let labels = json!({"metadata": {"labels": {"touched": "yes"}}});
+    acme.merge(&format!("{ROLES}/view"), labels).await.expect(200);
+    let event = watch.next().await.unwrap();
+    assert_eq!((&event["type"], &event["object"]["metadata"]["labels"]["touched"]), (&json!("ADDED"), &json!("yes")));
+    assert_eq!(fleet.get(&own).await.expect(200).names(), [format!("{}:view", world.acme.id)]);
+    assert!(fleet.get(&format!("{ROLES}?tenant={}", world.acme.id)).await.expect(200).names().len() > 50);
+    // Tenants have no such field.
+    acme.get(&own).await.expect(400);
 }
 
 #[tokio::test]

@@ -121,3 +121,26 @@ async fn forged_tokens_are_refused() {
     }
     nobody.with_token(&good).get("/version").await.expect(200);
 }
+
+#[tokio::test]
+async fn a_token_taken_out_of_its_secret_is_revoked() {
+    let world = World::start().await;
+    let admin = world.admin().await;
+    let metadata = json!({"name": "s", "annotations": {"kubernetes.io/service-account.name": "default"}});
+    let body = json!({"metadata": metadata, "type": "kubernetes.io/service-account-token"});
+    let uid = admin.post(&format!("{NS}/secrets"), body).await.expect(201).body["metadata"]["uid"].clone();
+    let reference = json!({"apiVersion": "v1", "kind": "Secret", "name": "s", "uid": uid});
+    let spec = |seconds: i64| json!({"expirationSeconds": seconds, "boundObjectRef": reference});
+    let (kept, short) = (token(&admin, "default", spec(1 << 32)).await, token(&admin, "default", spec(3600)).await);
+    let nobody = world.client(&world.acme, Credential::None).await;
+    let hold = async |text: &str| {
+        let data = json!({"stringData": {"token": text}});
+        admin.merge(&format!("{NS}/secrets/s"), data).await.expect(200);
+    };
+    nobody.with_token(&kept).post(WHO, json!({})).await.expect(401);
+    hold(&kept).await;
+    nobody.with_token(&kept).post(WHO, json!({})).await.expect(201);
+    hold("another").await;
+    nobody.with_token(&kept).post(WHO, json!({})).await.expect(401);
+    nobody.with_token(&short).post(WHO, json!({})).await.expect(201);
+}

@@ -14,10 +14,11 @@ use jiff::Timestamp;
 
 use super::annotations::{self, Annotations};
 use super::status::{self, PROGRESSING, Sets};
-use super::template;
+
 use super::view::{Deployment, Status};
 use crate::object::{Condition, condition, parse_time};
 use crate::replica_set::Set;
+use crate::template;
 
 /// Changes to one ReplicaSet, written at once.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -31,6 +31,7 @@ pub(super) fn new_condition(kind: &str, status: &str, reason: &str, message: Str
         message,
         last_update_time: now.clone(),
         last_transition_time: now,
+        ..Condition::default()
     }
 }
 

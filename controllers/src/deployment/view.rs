@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::amount::{Rounding, scaled};
 use crate::informer::Raw;
 use crate::object::{Condition, Meta, nullable, unless_zero};
 use crate::selector::LabelSelector;
@@ -134,27 +135,6 @@ impl Deployment {
     pub(super) fn is_rolling(&self) -> bool {
         matches!(self.strategy, Strategy::RollingUpdate { .. })
     }
-}
-
-#[derive(Clone, Copy)]
-enum Rounding {
-    Up,
-    Down,
-}
-
-/// A number, or a percentage of `total`; anything else is zero (validation lets nothing else through).
-fn scaled(value: &Value, total: i32, rounding: Rounding) -> i32 {
-    if let Some(number) = value.as_i64() {
-        return i32::try_from(number).unwrap_or(i32::MAX).max(0);
-    }
-    let percent = value.as_str().and_then(|text| text.strip_suffix('%')).and_then(|text| text.parse::<i64>().ok());
-    let Some(percent) = percent.filter(|percent| *percent >= 0) else { return 0 };
-    let product = percent.saturating_mul(total.into());
-    let rounded = match rounding {
-        Rounding::Up => product.saturating_add(99) / 100,
-        Rounding::Down => product / 100,
-    };
-    i32::try_from(rounded).unwrap_or(i32::MAX)
 }
 
 /// The merge patch that writes a status; only onto the version it was computed from.

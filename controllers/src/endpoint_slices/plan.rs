@@ -322,7 +322,7 @@ fn annotations(trigger: Option<Timestamp>) -> Value {
 /// Body of a slice to create; `owner` is the reference to the Service.
 pub(super) fn body(service: &Service, wanted: &Wanted, owner: &Value, trigger: Option<Timestamp>) -> Value {
     let mut metadata = json!({
-        "generateName": crate::replica_set::generate_name(&service.meta.name),
+        "generateName": crate::crew::generate_name(&service.meta.name),
         "labels": wanted.labels,
         "ownerReferences": [owner],
     });

@@ -26,6 +26,12 @@ impl Change {
         self.new.as_ref().or(self.old.as_ref()).expect("a change has at least one side: every constructor sets one")
     }
 
+    /// Whether an orphan is new, or has changed in a way that makes it interesting to adopters.
+    pub(crate) fn became_free(&self) -> bool {
+        let (Some(old), Some(new)) = (&self.old, &self.new) else { return true };
+        old.controller().is_some() || !old.labels().eq(new.labels())
+    }
+
     /// Key of the object.
     pub fn key(&self) -> &Key {
         self.latest().key()

@@ -128,15 +128,10 @@ pub(crate) fn scale(set: &Set, active: &[Pod], related: &[Pod], now: Timestamp) 
 /// ready, often restarted, young pods go first. Ages count by powers of two, so that not always the youngest goes; the
 /// uid decides between equals.
 fn rank(pod: &Pod, neighbours: usize, now: Timestamp) -> impl Ord + use<> {
-    let phase = match pod.status.phase.as_str() {
-        "Unknown" => 1,
-        "Running" => 2,
-        _ => 0,
-    };
     let (restarts, sidecar_restarts) = pod.restarts();
     (
         !pod.spec.node_name.is_empty(),
-        phase,
+        pod.stage(),
         pod.is_ready(),
         pod.deletion_cost(),
         Reverse(neighbours),

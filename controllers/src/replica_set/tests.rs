@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use http::Method;
+use serde_json::{Value, json};
 use tenancy::{TenantId, fleet};
 
 use super::*;
 use crate::fake::Fake;
+use crate::object::controller_reference;
 use crate::run::Config;
 
 const NOW: &str = "2026-01-01T12:00:00Z";
@@ -126,8 +128,8 @@ fn replication_controllers_select_by_map() {
 
 #[test]
 fn pods_are_named_after_their_set() {
-    assert_eq!(generate_name("web"), "web-");
-    assert_eq!(generate_name(&"a".repeat(253)), "a".repeat(253));
+    assert_eq!(crate::crew::generate_name("web"), "web-");
+    assert_eq!(crate::crew::generate_name(&"a".repeat(253)), "a".repeat(253));
 }
 
 #[tokio::test(start_paused = true)]

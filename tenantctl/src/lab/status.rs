@@ -22,13 +22,18 @@ pub(super) struct Play {
 /// The next step of a pod that has a node. `None` when its status is as it should be.
 ///
 /// All containers run and are ready at once; init containers have succeeded. A container whose image has changed starts
-/// again. Conditions of others (readiness gates) stay and count.
+/// again. Conditions of others (readiness gates) stay and count. A pod of a Job ends after it has run.
 pub(super) fn play(pod: &Value, host_ip: Ipv4Addr, pod_ip: Ipv4Addr, now: Timestamp) -> Option<Play> {
     let (spec, old) = (&pod["spec"], &pod["status"]);
     if matches!(old["phase"].as_str(), Some("Succeeded" | "Failed")) {
         return None;
     }
     let now = time(now);
+    if old["phase"] == "Running"
+        && let Some(code) = exit_code(pod)
+    {
+        return Some(Play { status: ended(pod, code, &now), started: Vec::new() });
+    }
     let mut started = Vec::new();
     let mut status = json!({
         "phase": "Running",
@@ -58,6 +63,49 @@ pub(super) fn play(pod: &Value, host_ip: Ipv4Addr, pod_ip: Ipv4Addr, now: Timest
         status["observedGeneration"] = pod["metadata"]["generation"].clone();
     }
     if includes(old, &status) { None } else { Some(Play { status, started }) }
+}
+
+/// How a pod of a Job ends: as `exit N` or `false` at the end of its command says, else well. `None` for pods that go
+/// on: those of others, those that sleep, and those that would be restarted in place after failing.
+fn exit_code(pod: &Value) -> Option<i64> {
+    let restart = pod["spec"]["restartPolicy"].as_str().unwrap_or("Always");
+    if pod["metadata"]["labels"]["batch.kubernetes.io/job-name"].is_null() || restart == "Always" {
+        return None;
+    }
+    let container = &pod["spec"]["containers"][0];
+    let lists = [&container["command"], &container["args"]];
+    let texts = lists.into_iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
+    let words: Vec<&str> = texts.flat_map(str::split_whitespace).collect();
+    let code = match words[..] {
+        _ if words.contains(&"sleep") => return None,
+        [.., "false"] => 1,
+        [.., "exit", code] => code.parse().ok().filter(|code| (0..256).contains(code)).unwrap_or(2),
+        _ => 0,
+    };
+    (code == 0 || restart == "Never").then_some(code)
+}
+
+/// The last status of a pod.
+fn ended(pod: &Value, code: i64, now: &str) -> Value {
+    let (phase, reason, state) =
+        if code == 0 { ("Succeeded", "PodCompleted", "Completed") } else { ("Failed", "PodFailed", "Error") };
+    let held = pod["status"]["containerStatuses"].as_array().cloned().unwrap_or_default();
+    let containers = held.into_iter().map(|mut container| {
+        let since = container["state"]["running"]["startedAt"].as_str().unwrap_or(now).to_owned();
+        let id = container["containerID"].clone();
+        container["ready"] = json!(false);
+        container["started"] = json!(false);
+        // A merge patch removes what is null.
+        container["state"] = json!({"running": null, "terminated": {"exitCode": code, "reason": state,
+            "startedAt": since, "finishedAt": now, "containerID": id}});
+        container
+    });
+    let unready = |kind: &str| json!({"type": kind, "status": "False", "reason": reason, "lastTransitionTime": now});
+    json!({
+        "phase": phase,
+        "conditions": [unready("Ready"), unready("ContainersReady")],
+        "containerStatuses": containers.collect::<Vec<_>>(),
+    })
 }
 
 fn container_status(

@@ -111,3 +111,41 @@ fn a_pod_that_has_ended_stays_so() {
         assert_eq!(play(&ended, HOST, POD, at(0)), None);
     }
 }
+
+#[test]
+fn pods_of_jobs_end() {
+    // (restart policy, command, args) → exit code
+    let cases = [
+        ("Never", json!(null), json!(null), Some(0)),
+        ("Never", json!(["sh", "-c", "echo hello"]), json!(null), Some(0)),
+        ("Never", json!(["sh", "-c", "echo no; exit 3"]), json!(null), Some(3)),
+        ("Never", json!(["sh", "-c"]), json!(["exit 0"]), Some(0)),
+        ("Never", json!(["false"]), json!(null), Some(1)),
+        ("Never", json!(["sh", "-c", "exit much"]), json!(null), Some(2)),
+        ("Never", json!(["sleep", "3600"]), json!(null), None),
+        ("OnFailure", json!(["true"]), json!(null), Some(0)),
+        ("OnFailure", json!(["false"]), json!(null), None),
+        ("Always", json!(["true"]), json!(null), None),
+    ];
+    for (restart, command, args, want) in cases {
+        let mut pod = pod();
+        pod["metadata"]["labels"] = json!({"batch.kubernetes.io/job-name": "j"});
+        pod["spec"]["restartPolicy"] = json!(restart);
+        pod["spec"]["containers"][0]["command"] = command.clone();
+        pod["spec"]["containers"][0]["args"] = args;
+        let running = patched(pod.clone(), &play(&pod, HOST, POD, at(0)).unwrap());
+        assert_eq!(running["status"]["phase"], "Running", "it runs first");
+        let Some(end) = play(&running, HOST, POD, at(5)) else {
+            assert_eq!(want, None, "{restart} {command}");
+            continue;
+        };
+        let code = &end.status["containerStatuses"][0]["state"]["terminated"]["exitCode"];
+        assert_eq!(code.as_i64(), want, "{restart} {command}");
+        let phase = if want == Some(0) { "Succeeded" } else { "Failed" };
+        assert_eq!(end.status["phase"], phase);
+        let over = patched(running, &end);
+        assert_eq!(condition(&over, "Ready")["status"], "False");
+        assert!(play(&over, HOST, POD, at(6)).is_none(), "and that is all");
+    }
+    assert_eq!(exit_code(&pod()), None, "not of a Job");
+}

@@ -7,12 +7,12 @@
 use serde_json::Value;
 
 /// The label that tells the pods of one revision from those of another.
-pub(super) const HASH_LABEL: &str = "pod-template-hash";
+pub(crate) const HASH_LABEL: &str = "pod-template-hash";
 /// Letters of generated names (`k8s.io/apimachinery/pkg/util/rand`): no vowels, nothing to confuse.
 const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// A template as it is compared: without the hash label, and with absent, null and empty lists and maps alike.
-pub(super) fn normalised(template: &Value) -> Value {
+pub(crate) fn normalised(template: &Value) -> Value {
     let mut template = template.clone();
     if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
         labels.remove(HASH_LABEL);
@@ -44,7 +44,7 @@ fn drop_empty(value: &mut Value) {
 }
 
 /// The value of the hash label for a template; another one for every collision counted.
-pub(super) fn hash(template: &Value, collisions: Option<i32>) -> String {
+pub(crate) fn hash(template: &Value, collisions: Option<i32>) -> String {
     let mut hasher = Fnv::default();
     write(&normalised(template), &mut hasher);
     if let Some(collisions) = collisions {
