@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use http::StatusCode;
 use schema::Resource;
+use schema::decode::{Media, decode};
 use serde_json::{Value, json};
 use store::{At, Collection, Listing, Object, Position, Query, Revision, Scope};
 
@@ -119,7 +121,11 @@ fn minimum_revision(text: &str) -> Result<Option<Revision>, Error> {
 /// Parses a resource version. Errors: 400.
 pub(crate) fn parse_revision(text: &str) -> Result<Revision, Error> {
     text.parse().map(Revision).map_err(|_| {
-        Error::BadRequest(format!("Invalid value: \"{text}\": resourceVersion must be a non-negative integer"))
+        let quoted = schema::field::go_quote(text);
+        Error::BadRequest(format!(
+            "invalid resource version: resourceVersion: Invalid value: {quoted}: strconv.ParseUint: parsing {quoted}: \
+             invalid syntax"
+        ))
     })
 }
 
@@ -306,15 +312,25 @@ async fn paging(api: &Api, info: &Info) -> Result<Paging, Error> {
     Ok(Paging { at, after: None, limit, continued: false })
 }
 
+/// Unpadded base64; bits left over at its end are ignored, as Go does.
+const CONTINUE: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true),
+);
+
 fn continue_token(revision: Revision, next: &Position) -> String {
     let token = json!({"v": "meta.k8s.io/v1", "rv": revision.0, "start": next.to_string()});
-    BASE64_URL_SAFE_NO_PAD.encode(token.to_string())
+    CONTINUE.encode(token.to_string())
 }
 
 fn parse_continue(token: &str) -> Result<(Revision, Position), Error> {
-    let bad = || Error::BadRequest("invalid continue token: continue key is not valid: invalid encoding".to_owned());
-    let json = BASE64_URL_SAFE_NO_PAD.decode(token).map_err(|_| bad())?;
-    let value: Value = serde_json::from_slice(&json).map_err(|_| bad())?;
+    let refused = |why: &str| Error::BadRequest(format!("invalid continue token: continue key is not valid: {why}"));
+    let bad = || refused("invalid encoding");
+    let json = CONTINUE.decode(token).map_err(|_| bad())?;
+    let value = decode(&json, Media::Json).map_err(|error| refused(&error.to_string()))?.value.take();
     if value["v"] != "meta.k8s.io/v1" {
         return Err(Error::BadRequest(
             "continue key is not valid: server does not recognize this encoded version".to_owned(),

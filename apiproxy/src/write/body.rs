@@ -29,10 +29,14 @@ pub(super) fn media(headers: &HeaderMap) -> Result<Media, Error> {
     }
 }
 
+fn is_protobuf(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim() == wire::MEDIA_TYPE
+}
+
 /// Decodes a body of whatever kind: JSON, YAML or protobuf. Errors: 400, 415.
 pub(super) fn any_kind(headers: &HeaderMap, body: &Bytes) -> Result<schema::decode::Decoded, Error> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if content_type.split(';').next().unwrap_or_default().trim() != wire::MEDIA_TYPE {
+    if !is_protobuf(headers) {
         return decode(body, media(headers)?).map_err(|error| Error::BadRequest(error.to_string()));
     }
     let find = |api_version: &str, kind: &str| {
@@ -57,16 +61,26 @@ pub(super) fn of_kind(
     Ok(value)
 }
 
+/// As [`of_kind`] for kinds that upstream decodes without converting: its errors then do not name the kind.
+pub(super) fn bare(headers: &HeaderMap, body: &Bytes, group: &str, version: &str, kind: &str) -> Result<Value, Error> {
+    let mut value = any_kind(headers, body)?.value;
+    conformed(group, version, kind, &mut value).map_err(Error::BadRequest)?;
+    Ok(value)
+}
+
 /// Brings a value into the shape of a kind of the table. Errors: 400.
 pub(super) fn shape_of(group: &str, version: &str, kind: &str, value: &mut Value) -> Result<(), Error> {
-    let bad = |detail: &str| {
+    conformed(group, version, kind, value).map_err(|detail| {
         Error::BadRequest(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {detail}"))
-    };
+    })
+}
+
+fn conformed(group: &str, version: &str, kind: &str, value: &mut Value) -> Result<(), String> {
     if !value.is_object() {
-        return Err(bad("json: cannot unmarshal a value that is no object"));
+        return Err("json: cannot unmarshal a value that is no object".to_owned());
     }
     let Some(schema) = schema::table::Table::builtin().kind(group, version, kind) else { return Ok(()) };
-    schema::conform::conform(schema.node(), value).map(|_| ()).map_err(|mismatch| bad(&mismatch.to_string()))
+    schema::conform::conform(schema.node(), value).map(|_| ()).map_err(|mismatch| mismatch.to_string())
 }
 
 /// The tenant a write is for. In the fleet view the name of a new cluster-scoped object tells it.
@@ -97,9 +111,9 @@ pub(super) fn object(
 ) -> Result<Decoded, Error> {
     let mut decoded = any_kind(headers, body).map_err(|error| match error {
         Error::BadRequest(error) => Error::BadRequest(format!(
-            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: \
-             {error} ({})",
+            "the object provided is unrecognized (must be of type {}): {}{error} ({})",
             resource.kind,
+            if is_protobuf(headers) { "" } else { "couldn't get version/kind; json parse error: " },
             excerpt(body)
         )),
         other => other,
@@ -118,12 +132,15 @@ pub(super) fn object(
     Ok(Decoded { value, warnings })
 }
 
-/// The beginning of a body, for people to recognise it (upstream: `transformDecodeError`).
+/// The beginning of a body, for people to recognise it (upstream: `summarizeData`).
 fn excerpt(body: &Bytes) -> String {
-    let head = &body[..body.len().min(1024)];
-    match std::str::from_utf8(head) {
-        Ok(text) if !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') => text.to_owned(),
-        _ => head.iter().take(512).map(|byte| format!("{byte:02x}")).collect(),
+    const SHOWN: usize = 30;
+    let head = &body[..body.len().min(SHOWN)];
+    let more = if body.len() > SHOWN { " ..." } else { "" };
+    match head.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => format!("{}{more}", String::from_utf8_lossy(head)),
+        Some(_) => format!("{}{more}", head.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
     }
 }
 

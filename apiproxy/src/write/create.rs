@@ -59,7 +59,7 @@ async fn once(
 ) -> Result<Shown, Error> {
     let kind = context.kind();
     if object["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
-        return Err(Error::Internal("resourceVersion should not be set on objects to be created".to_owned()));
+        return Err(Error::Plain("resourceVersion should not be set on objects to be created".to_owned()));
     }
     // Ownership is recorded of what the client sent; what the strategy adds belongs to nobody.
     context.options.track(&context.resource, Part::Main, None, &mut object, &context.now);

@@ -176,7 +176,8 @@ fn options(context: &Context<'_>, body: &Bytes) -> Result<DeleteOptions, Error> 
     let value = if body.is_empty() {
         json!({})
     } else {
-        body::of_kind(context.headers, body, "meta.k8s.io", "v1", "DeleteOptions")?
+        // Decoded without a version to convert to: upstream's message has no prefix.
+        body::bare(context.headers, body, "meta.k8s.io", "v1", "DeleteOptions")?
     };
     let kind = value["kind"].as_str().unwrap_or_default();
     if !matches!(kind, "" | "DeleteOptions") {

@@ -202,7 +202,12 @@ fn check_config(context: &Context<'_>, config: &mut Value, decoded: &Decoded) ->
     if !config.is_object() {
         return Err(Error::BadRequest("error decoding YAML: the configuration is no object".to_owned()));
     }
-    if config["apiVersion"] != want.as_str() || config["kind"] != resource.kind.as_str() {
+    if config["apiVersion"] == want.as_str() && config["kind"] != resource.kind.as_str() {
+        let kind = config["kind"].as_str().unwrap_or_default();
+        let message = format!("invalid object type: {}/{}, Kind={kind}", resource.group, resource.version);
+        return Err(Error::BadRequest(message));
+    }
+    if config["apiVersion"] != want.as_str() {
         return Err(Error::BadRequest(format!(
             "Incorrect version specified in apply patch. Specified patch version: {}, expected: {want}",
             config["apiVersion"].as_str().unwrap_or_default()

@@ -141,8 +141,21 @@ fn pinned(context: &Context<'_>, object: &Object, new: &Value) -> Result<bool, E
     let name = &object.key().name;
     let uid = new["metadata"]["uid"].as_str().unwrap_or_default();
     if !uid.is_empty() && uid != object.uid() {
-        let message = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", object.uid());
-        return Err(context.conflict(name, message));
+        if context.info().verb == "patch" {
+            let error = schema::field::Error::invalid("metadata.uid", uid, "field is immutable");
+            return Err(context.invalid(name, vec![error]));
+        }
+        let key = object.key();
+        let at = [context.info().resource.as_str(), &key.namespace, name];
+        let at = at.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+        return Err(context.conflict(
+            name,
+            format!(
+                "StorageError: invalid object, Code: 4, Key: /registry/{at}, ResourceVersion: 0, AdditionalErrorMsg: \
+                 Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                object.uid()
+            ),
+        ));
     }
     let version = new["metadata"]["resourceVersion"].as_str().unwrap_or_default();
     if version.is_empty() || version == "0" {

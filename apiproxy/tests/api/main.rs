@@ -24,6 +24,7 @@ mod patches;
 mod pod_security;
 mod policy;
 mod quotas;
+mod refused;
 mod restart;
 mod subresources;
 mod tokens;
