@@ -386,6 +386,25 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_line_is_a_request_of_its_tenant_or_an_error(
+            line in "(/([a-z0-9.%:~_-]{0,12}|api|apis|v1|namespaces|proxy|watch|status)){0,9}([?][ -~]{0,40})?",
+            method in 0usize..7,
+        ) {
+            let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+            let request = http::Request::builder().method(methods[method]).uri(line).body(());
+            if let Ok(request) = request {
+                let (parts, ()) = request.into_parts();
+                let path = parts.uri.path().to_owned();
+                let _ = parse(Realm::Fleet, &parts, &path);
+                if let Ok(request) = parse(tenant(), &parts, &path) {
+                    assert_eq!(request.info().tenant, Some(TenantId::from_uid("one")));
+                }
+            }
+        }
+    }
+
     #[test]
     fn fleet_names_are_taken_apart() {
         let id = TenantId::from_uid("one");

@@ -49,12 +49,32 @@ fn invariants_have_checks() {
     expect_none("an invariant names a check that exists", &complaints);
 }
 
+/// A line of a table of threats ends with its test, in the same form.
+#[test]
+fn threats_have_tests() {
+    let text = std::fs::read_to_string(root().join("docs/threats.md")).expect("docs/threats.md exists");
+    let mut complaints = Vec::new();
+    for line in text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| attack")) {
+        let test = line.trim_end_matches([' ', '|']).rsplit('|').next().unwrap_or_default();
+        let [path, name] = test.split('`').skip(1).step_by(2).collect::<Vec<_>>()[..] else {
+            complaints.push(format!("a test is a file and a name: {line}"));
+            continue;
+        };
+        let source = std::fs::read_to_string(root().join(path)).unwrap_or_default();
+        if !source.contains(&format!("fn {name}")) && !source.contains(&format!("{name}!")) {
+            complaints.push(format!("{path} has no {name}"));
+        }
+    }
+    expect_none("a threat names a test that exists", &complaints);
+}
+
 #[test]
 fn documents_are_there() {
-    let missing: Vec<_> = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/architecture.md"]
-        .into_iter()
-        .filter(|path| !root().join(path).is_file())
-        .map(str::to_owned)
-        .collect();
+    let missing: Vec<_> =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/architecture.md", "docs/threats.md"]
+            .into_iter()
+            .filter(|path| !root().join(path).is_file())
+            .map(str::to_owned)
+            .collect();
     expect_none("the documents of the repository", &missing);
 }
