@@ -1,5 +1,5 @@
 # What people and CI run. Everything builds from a clean clone; `make e2e` also needs Go.
-.PHONY: demo test e2e real-node measure fmt lint deny
+.PHONY: demo test e2e real-node fuzz measure fmt lint deny
 
 # Lab and control plane in one process, a tenant, an application. Needs nothing but the Rust toolchain.
 demo:
@@ -25,6 +25,11 @@ real-node:
 	e2e/kubernetes/build
 	cargo build --workspace --bins
 	cargo test -p rowhouse-e2e --test real_node -- $(SCENARIO)
+
+# Fuzzes every decoder of bytes that tenants send, each for SECONDS.
+SECONDS ?= 60
+fuzz:
+	fuzz/run $(SECONDS)
 
 # What a tenant costs, on a real host: memory, time to the first read, watches held. TENANTS=n, 1000 by default.
 measure:
