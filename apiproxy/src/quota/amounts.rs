@@ -8,9 +8,11 @@ use serde_json::{Map, Value};
 pub(super) fn sum(a: &Amounts, b: &Amounts) -> Amounts {
     let mut total = a.clone();
     for (name, amount) in b {
-        let sum = total.get(name).map(|before| before.plus(amount));
-        // What does not fit 127 bits stays the larger: more than any limit.
-        let sum = sum.unwrap_or_else(|| Some(amount.clone())).unwrap_or_else(|| amount.clone());
+        let sum = match total.get(name) {
+            // A sum that does not fit 127 bits is as large as its larger part: beyond any sensible limit.
+            Some(before) => before.plus(amount).unwrap_or_else(|| before.max(amount).clone()),
+            None => amount.clone(),
+        };
         total.insert(name.clone(), sum);
     }
     total
@@ -19,11 +21,12 @@ pub(super) fn sum(a: &Amounts, b: &Amounts) -> Amounts {
 /// What `a` has more than `b`.
 pub(super) fn excess(a: &Amounts, b: &Amounts) -> Amounts {
     let more = |(name, amount): (&String, &Quantity)| {
+        let same = b.get(name) == Some(amount);
         let rest = match b.get(name) {
-            Some(other) => amount.plus(&other.negated())?,
+            Some(other) => amount.plus(&other.negated()).unwrap_or_else(|| amount.clone()),
             None => amount.clone(),
         };
-        (rest > Quantity::ZERO).then(|| (name.clone(), rest))
+        (!same && rest > Quantity::ZERO).then(|| (name.clone(), rest))
     };
     a.iter().filter_map(more).collect()
 }
@@ -60,6 +63,9 @@ mod tests {
         assert_eq!(shown(&excess(&a, &b)), "cpu=1,memory=1Gi");
         assert_eq!(shown(&excess(&b, &a)), "pods=1");
         assert_eq!(shown(&sum(&list(&json!({"memory": "0"})), &a)), "cpu=1500m,memory=1Gi");
+        let (huge, tiny) = (list(&json!({"cpu": "1e99"})), list(&json!({"cpu": "1m"})));
+        assert_eq!((shown(&sum(&huge, &tiny)), shown(&sum(&tiny, &huge))), (shown(&huge), shown(&huge)));
+        assert_eq!((shown(&excess(&huge, &tiny)), shown(&excess(&huge, &huge))), (shown(&huge), String::new()));
         assert_eq!(to_json(&masked(&a, |name| name == "cpu")), json!({"cpu": "1500m"}));
     }
 }

@@ -12,6 +12,7 @@ use super::amounts::{masked, sum, to_json};
 use super::item::{Item, Meter, restricts};
 use super::{Limit, of_namespace, status_write};
 use crate::api::Api;
+use crate::catalog::definitions;
 
 /// Attempts at a quota that others write to at the same time.
 const ATTEMPTS: usize = 10;
@@ -99,8 +100,9 @@ fn counted(api: &Api, tenant: TenantId, name: &str) -> Option<Collection> {
     let table = schema::table::Table::builtin().resources();
     let built_in = table.iter().find(|resource| resource.group == group && resource.plural == plural).cloned();
     let found = built_in.or_else(|| {
-        let custom = api.catalog.custom(tenant);
-        custom.into_iter().find(|resource| resource.group == group && resource.plural == plural)
+        // By name, not by looking through all definitions: a quota may have thousands of names.
+        let definition = api.store.get(tenant, &definitions(), "", qualified)?;
+        api.catalog.versions(&definition).into_iter().next()
     })?;
     found.namespaced.then(|| crate::read::collection(&found))
 }

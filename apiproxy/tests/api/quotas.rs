@@ -191,6 +191,30 @@ async fn scopes_and_demands() {
     admin.merge(&format!("{NS}/resourcequotas/best"), json!({"spec": {"hard": {"pods": "2"}}})).await.expect(200);
     admin.post(&pods, pod("second", json!({}))).await.expect(201);
     used(&admin, "best", json!({"pods": "2"})).await;
+
+    quota(&admin, "short", json!({"hard": {"pods": "0"}, "scopes": ["Terminating"]})).await;
+    let deadline = json!({"spec": {"activeDeadlineSeconds": 50}});
+    let refused = admin.merge(&format!("{pods}/before"), deadline).await.expect(403);
+    assert_eq!(
+        refused.reason().1,
+        "pods \"before\" is forbidden: exceeded quota: short, requested: pods=1, used: pods=0, limited: pods=0"
+    );
+}
+
+#[tokio::test]
+async fn absurd_amounts_hide_nothing() {
+    let world = World::start().await;
+    let admin = world.admin().await;
+    quota(&admin, "q", json!({"hard": {"requests.cpu": "2"}})).await;
+    let container =
+        |name: &str, cpu: &str| json!({"name": name, "image": "i", "resources": {"requests": {"cpu": cpu}}});
+    for (name, cpus) in [("a", ["1e99", "1m"]), ("b", ["1m", "1e99"]), ("c", ["1e999999999", "1e-9"])] {
+        let containers = json!([container("c", cpus[0]), container("d", cpus[1])]);
+        let pod = json!({"metadata": {"name": name}, "spec": {"containers": containers}});
+        let refused = admin.post(&format!("{NS}/pods"), pod).await;
+        assert!(matches!(refused.code, 403 | 422), "{}", refused.body);
+    }
+    used(&admin, "q", json!({"requests.cpu": "0"})).await;
 }
 
 /// Creates, deletions and a shrinking and growing quota at once; afterwards the status is what is there.

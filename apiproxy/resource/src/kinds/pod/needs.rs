@@ -96,8 +96,8 @@ fn sum(spec: &Value, own: impl Fn(&Value) -> Amounts) -> Amounts {
         // Beside what it asks for itself, only the sidecars before it run; what they have it does not ask for is part of
         // `running` anyway.
         for (name, amount) in &mut own {
-            if let Some(sum) = sidecars.get(name).and_then(|beside| amount.plus(beside)) {
-                *amount = sum;
+            if let Some(beside) = sidecars.get(name) {
+                *amount = amount.plus(beside).unwrap_or_else(|| beside.max(amount).clone());
             }
         }
         raise(&mut peak, &own);
@@ -108,7 +108,11 @@ fn sum(spec: &Value, own: impl Fn(&Value) -> Amounts) -> Amounts {
 
 fn add(total: &mut Amounts, more: &Amounts) {
     for (name, amount) in more {
-        let sum = total.get(name).and_then(|before| before.plus(amount)).unwrap_or_else(|| amount.clone());
+        let sum = match total.get(name) {
+            // What cannot be added is as large as its larger part.
+            Some(before) => before.plus(amount).unwrap_or_else(|| before.max(amount).clone()),
+            None => amount.clone(),
+        };
         total.insert(name.clone(), sum);
     }
 }
@@ -138,6 +142,7 @@ mod tests {
         for (spec, want) in [
             (json!({"containers": [container("1"), container("500m")]}), "cpu=1500m"),
             (json!({"containers": [container("1")], "initContainers": [container("3")]}), "cpu=3"),
+            (json!({"containers": [container("1e99"), container("1m")]}), "cpu=1e99"),
             (json!({"containers": [container("1")], "initContainers": [sidecar("1"), container("2")]}), "cpu=3"),
             (json!({"containers": [container("1")], "resources": {"requests": {"cpu": "5"}}}), "cpu=5"),
         ] {
