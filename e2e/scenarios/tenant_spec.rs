@@ -32,6 +32,7 @@ fn tenant_spec() {
     assert!(unknown.contains("acme") && unknown.contains("quotas"), "{unknown}");
     let wrong = create(tenants("1", "bseline")).fails();
     assert!(wrong.contains("podSecurity") && wrong.contains("bseline"), "{wrong}");
+    refusals(host);
     assert_eq!(create(tenants("1", "baseline")).ok(), "tenant/acme created, ready\ntenant/umbrella created, ready\n");
     let again = create(tenants("1", "baseline")).ok();
     assert_eq!(again, "tenant/acme unchanged, ready\ntenant/umbrella unchanged, ready\n");
@@ -49,6 +50,38 @@ fn tenant_spec() {
     acme.run("wait --for=jsonpath={.status.phase}=Running pod/second --timeout=60s").ok();
     full(&acme);
     gone(host);
+}
+
+/// The definition judges every field before anything is made of it. What is asked for is never stored.
+fn refusals(host: &Kubectl) {
+    let ask = |spec: &str| {
+        let text =
+            format!("{{apiVersion: rowhouse.dev/v1alpha1, kind: Tenant, metadata: {{name: bad}}, spec: {{{spec}}}}}");
+        host.input("create --dry-run=server -f -", &text)
+    };
+    for (spec, expected) in [
+        ("ttl: 2d", "spec.ttl"),
+        ("ttl: 0h", "no time at all"),
+        ("quota: {pods: many}", "spec.quota.pods"),
+        ("store: {maxObjects: 1}", "greater than or equal to 100"),
+        ("store: {maxBytes: 1Ki}", "spec.store.maxBytes"),
+        ("isolation: {runtimeClassName: 'a/b'}", "spec.isolation.runtimeClassName"),
+        ("isolation: {nodeSelector: {pool: 'a b'}}", "spec.isolation.nodeSelector.pool"),
+        ("isolation: {tolerations: [{value: x}]}", "the operator must be Exists"),
+        ("isolation: {tolerations: [{key: k, operator: Exists, value: x}]}", "takes no value"),
+        (
+            "isolation: {tolerations: [{key: k, effect: NoSchedule, tolerationSeconds: 1}]}",
+            "needs the effect NoExecute",
+        ),
+        ("access: {adminGroups: ['system:masters']}", "cannot be given away"),
+    ] {
+        let said = ask(spec).fails();
+        assert!(said.contains(expected), "{spec}: {said}");
+    }
+    let all = "ttl: 1h30m, quota: {count/jobs.batch: '5', requests.example.com/gpu: '1'}, store: {maxObjects: 1000, maxBytes: 64Mi}, \
+        isolation: {runtimeClassName: gvisor.example, nodeSelector: {kubernetes.io/os: linux}, \
+        tolerations: [{operator: Exists, effect: NoExecute, tolerationSeconds: 5}, {key: k, value: v}]}";
+    ask(all).ok();
 }
 
 fn quota(acme: &Kubectl) {

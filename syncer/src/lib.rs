@@ -28,6 +28,7 @@ pub mod translate;
 mod apply;
 mod companion;
 mod expect;
+mod held;
 mod limits;
 mod mirror;
 mod nodes;

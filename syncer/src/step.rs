@@ -14,6 +14,7 @@ use crate::alerts::Alerts;
 use crate::apply::{Writer, Written};
 use crate::companion::{self, Need, Owner};
 use crate::expect::Expected;
+use crate::held::{self, Held};
 use crate::metrics::Metrics;
 use crate::observe::{Observed, Sides};
 use crate::pair::{self, Pair};
@@ -100,6 +101,8 @@ pub(crate) struct Stepper {
     pub(crate) references: References,
     /// Our last writes to host pods.
     pub(crate) expected_pods: Expected,
+    /// Pods without room.
+    pub(crate) held: Held,
     /// What the owner of a tenant must know.
     pub(crate) alerts: Alerts,
     /// Counts.
@@ -320,6 +323,7 @@ impl Stepper {
         match written {
             Written::Done(version) => {
                 if let (Born::Pod, Some(version)) = (kind, version) {
+                    self.held.forget(key);
                     self.expected_pods.wrote(key, &version, Instant::now());
                 }
                 Next::Go(None)
@@ -378,6 +382,9 @@ impl Stepper {
 
     /// The host says no: told to the tenant in virtual names, tried again ever more rarely.
     async fn host_refused(&self, kind: Born, place: &Place, key: &Key, own: &Virtual<Value>, message: &str) -> Next {
+        if kind == Born::Pod && held::is_for_quota(message) {
+            self.held.hold(key);
+        }
         let who = key.identity(uid(&own.0));
         let names = if kind == Born::Pod { Names::of_pod(place, who, &own.0) } else { Names::of_object(place, who) };
         match self.refuse(kind, key, own, HOST_REFUSED, &names.refusal(message)).await {

@@ -14,6 +14,7 @@ use crate::apply::Writer;
 use crate::companion::Owner;
 use crate::config::Config;
 use crate::expect::Expected;
+use crate::held::Held;
 use crate::metrics::{Metrics, Stopwatch};
 use crate::mirror::Mirror;
 use crate::nodes::{self, NodeUse};
@@ -95,6 +96,7 @@ impl Sync {
             reporter: Reporter::new(recorder),
             references: References::default(),
             expected_pods: Expected::default(),
+            held: Held::default(),
             alerts,
             metrics: config.metrics.clone(),
         };
@@ -219,6 +221,7 @@ impl Shared {
             && change.new.as_ref().is_none_or(|new| new.uid() != old.uid())
             && let Some(pod) = Key::of_fleet(old.namespace(), old.name())
         {
+            self.stepper.held.forget(&pod);
             self.add(Task::Companion(Owner { pod, uid: old.uid().to_owned() }));
         }
     }
@@ -231,6 +234,9 @@ impl Shared {
         let Some((key, _)) = Key::claimed_by(&latest) else { return };
         if change.new.is_none() {
             self.stepper.expected_pods.saw_gone(&key);
+            for waiting in self.stepper.held.release(key.tenant) {
+                self.add(Task::Object(Born::Pod, waiting));
+            }
         }
         self.host_object(Born::Pod, change);
         if change.new.is_none() {

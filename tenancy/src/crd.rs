@@ -8,6 +8,11 @@ use crate::{MAX_TENANT_NAME, Tenant, units};
 /// Quantity text (`100m`, `2Gi`), as `resource.Quantity` reads it.
 const QUANTITY: &str = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?[0-9]+))?$";
 
+/// Name of an object, such as a class.
+const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+/// Value of a label.
+const LABEL_VALUE: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
+
 /// The complete definition, ready to apply: schema with defaults, validation rules, printer columns, status.
 pub fn tenant_crd() -> Value {
     let mut crd = serde_json::to_value(Tenant::crd()).unwrap_or(Value::Null);
@@ -55,9 +60,16 @@ pub fn tenant_crd() -> Value {
     // Below that a tenant could not hold what it starts with.
     limit(spec, "/store/maxObjects", "", json!({ "minimum": 100, "maximum": 100_000_000 }));
     limit(spec, "/store/maxBytes", "", json!({ "pattern": units::BYTES, "maxLength": 8 }));
+    let name = json!({ "minLength": 1, "maxLength": 253, "pattern": SUBDOMAIN });
+    limit(spec, "/isolation/runtimeClassName", "", name);
+    limit(spec, "/isolation/nodeSelector", "additionalProperties", json!({ "maxLength": 63, "pattern": LABEL_VALUE }));
     limit(spec, "/isolation/nodeSelector", "", json!({ "maxProperties": 64 }));
     limit(spec, "/isolation/tolerations", "", json!({ "maxItems": 64 }));
     limit(spec, "/isolation/tolerations", "items/properties/operator", json!({ "enum": ["Equal", "Exists"] }));
+    limit(spec, "/isolation/tolerations", "items", json!({ "x-kubernetes-validations": toleration_rules() }));
+    for (field, most) in [("key", 316), ("value", 63)] {
+        limit(spec, "/isolation/tolerations", &format!("items/properties/{field}"), json!({ "maxLength": most }));
+    }
     let effects = json!({ "enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"] });
     limit(spec, "/isolation/tolerations", "items/properties/effect", effects);
     let status = &mut schema["properties"]["status"];
@@ -68,6 +80,24 @@ pub fn tenant_crd() -> Value {
         json!({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"] }),
     );
     crd
+}
+
+/// What a host demands of a toleration (upstream: `ValidateTolerations`): refused here, not with every pod.
+fn toleration_rules() -> Value {
+    json!([
+        {
+            "rule": "(has(self.key) && self.key != '') || (has(self.operator) && self.operator == 'Exists')",
+            "message": "without a key the operator must be Exists",
+        },
+        {
+            "rule": "!has(self.value) || self.value == '' || !has(self.operator) || self.operator != 'Exists'",
+            "message": "the operator Exists takes no value",
+        },
+        {
+            "rule": "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+            "message": "tolerationSeconds needs the effect NoExecute",
+        },
+    ])
 }
 
 /// Adds facts to the schema of the field at `path` (property names), or to what lies `below` it.
@@ -118,6 +148,9 @@ mod tests {
             (format!("{spec}/quota/additionalProperties/pattern"), json!(QUANTITY)),
             (format!("{spec}/limits/properties/default/additionalProperties/pattern"), json!(QUANTITY)),
             (format!("{spec}/limits/properties/defaultRequest/maxProperties"), json!(128)),
+            (format!("{spec}/isolation/properties/runtimeClassName/maxLength"), json!(253)),
+            (format!("{spec}/isolation/properties/nodeSelector/additionalProperties/pattern"), json!(LABEL_VALUE)),
+            (format!("{spec}/isolation/properties/tolerations/items/properties/value/maxLength"), json!(63)),
             (format!("{spec}/access/properties/adminUsers/x-kubernetes-list-type"), json!("set")),
             (format!("{spec}/access/properties/adminGroups/items/minLength"), json!(1)),
             (format!("{spec}/isolation/properties/allowedAnnotations/maxItems"), json!(256)),

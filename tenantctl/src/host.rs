@@ -78,6 +78,11 @@ pub(crate) fn is_current(tenant: &DynamicObject) -> bool {
     ready.is_some_and(|ready| ready.observed_generation >= tenant.metadata.generation)
 }
 
+/// Whether a condition of a tenant holds.
+pub(crate) fn holds(tenant: &DynamicObject, condition: &str) -> bool {
+    status(tenant).conditions.iter().any(|one| one.type_ == condition && one.status == "True")
+}
+
 /// What a tenant says of itself in one line: its first condition that is not fulfilled, or its phase.
 pub(crate) fn state(tenant: &DynamicObject) -> String {
     let status = status(tenant);

@@ -10,7 +10,7 @@ use super::status::{EXPIRING, Finding, seconds};
 
 /// A tenth of its life before a tenant ends its owner is told, but at most this long.
 const LONGEST_NOTICE: Duration = Duration::from_secs(3600);
-/// A wait that has no end is ended now and then; clocks are set.
+/// Nobody waits longer than this for an end: clocks are set.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// Where a tenant stands in its life.
@@ -65,7 +65,7 @@ impl Expiry {
 
     /// How long until something changes.
     pub(super) fn next_look(self, now: Timestamp) -> Duration {
-        let Self::At(end, notice) = self else { return LONGEST_WAIT };
+        let Self::At(end, notice) = self else { return Duration::MAX };
         let next = if notice > now { notice } else { end };
         let wait = Duration::try_from(next.duration_since(now)).unwrap_or_default();
         // Times are compared by the millisecond: not a moment too early.
@@ -118,6 +118,7 @@ mod tests {
             assert_eq!(Expiry::of(&tenant(ttl)), Expiry::Never, "{ttl}");
         }
         assert_eq!(Expiry::Never.over(at(1)), None);
+        assert_eq!(Expiry::Never.next_look(at(1)), Duration::MAX, "no tenant is looked at for nothing");
     }
 
     #[test]

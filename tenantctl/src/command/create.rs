@@ -24,6 +24,16 @@ struct Begun {
     name: TenantName,
     tenant: DynamicObject,
     done: Done,
+    wanted: Wanted,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// The API, which comes first.
+    Served,
+    /// The API, and walls on the host that are as the spec says.
+    Complete,
 }
 
 /// What has happened to it.
@@ -56,7 +66,7 @@ pub(crate) async fn run(options: &HostOptions, arguments: &Create) -> Result<(),
     if let Some(name) = &arguments.name {
         let tenant = host::new_tenant(name, &spec(arguments));
         let tenant = api.create(&PostParams::default(), &tenant).await.map_err(|error| host::named(error, name))?;
-        all.push(Begun { name: name.clone(), tenant, done: Done::Created });
+        all.push(Begun { name: name.clone(), tenant, done: Done::Created, wanted: Wanted::Served });
     }
     if !arguments.no_wait {
         let until = Instant::now() + arguments.timeout;
@@ -106,7 +116,7 @@ async fn apply(api: &Api<DynamicObject>, written: &Written) -> Result<Begun, Err
         Some(before) if before.resource_version() == tenant.resource_version() => Done::Unchanged,
         Some(_) => Done::Configured,
     };
-    Ok(Begun { name: name.clone(), tenant, done })
+    Ok(Begun { name: name.clone(), tenant, done, wanted: Wanted::Complete })
 }
 
 async fn wait(api: &Api<DynamicObject>, begun: &Begun, patience: Duration) -> Result<DynamicObject, Error> {
@@ -131,7 +141,8 @@ async fn ready(api: &Api<DynamicObject>, begun: &Begun, last: &mut String) -> Re
                 if let Some(failure) = host::failure(&tenant) {
                     return Err(failure);
                 }
-                if host::status(&tenant).phase == Some(Phase::Ready) {
+                let is_complete = begun.wanted == Wanted::Served || host::holds(&tenant, "HostNamespaceReady");
+                if host::status(&tenant).phase == Some(Phase::Ready) && is_complete {
                     return Ok(tenant);
                 }
                 *last = host::state(&tenant);
