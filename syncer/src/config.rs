@@ -7,6 +7,39 @@ use kube::Client;
 
 use crate::metrics::Metrics;
 
+/// Where pods of the host reach the apiproxy, each tenant on a port of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Advertise {
+    /// Nowhere: a condition of the tenants says so.
+    #[default]
+    Nowhere,
+    /// At one address.
+    Address(IpAddr),
+    /// At all ready endpoints of a Service of the host: several apiproxies.
+    Service {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl From<Option<IpAddr>> for Advertise {
+    fn from(address: Option<IpAddr>) -> Self {
+        address.map_or(Self::Nowhere, Self::Address)
+    }
+}
+
+/// What to make on the host before the first tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Install {
+    /// The Tenant API and the control namespace, as far as we may.
+    #[default]
+    Everything,
+    /// Nothing: somebody else (a chart) has.
+    Nothing,
+}
+
 /// Settings of [`crate::run`].
 #[derive(Clone)]
 pub struct Config {
@@ -23,8 +56,10 @@ pub struct Config {
     pub server_ca: Option<String>,
     /// Domain below which tenants have a name, `<tenant>.<base domain>`; empty for none.
     pub base_domain: String,
-    /// Address at which pods of the host reach the apiproxy. None: they cannot, and a condition says so.
-    pub advertise: Option<IpAddr>,
+    /// Where pods of the host reach the apiproxy.
+    pub advertise: Advertise,
+    /// What to make on the host before the first tenant.
+    pub install: Install,
     /// Ports of the tenants' dedicated listeners.
     pub port_range: RangeInclusive<u16>,
     /// How many objects are worked on at a time; one tenant gets at most half of them.
@@ -43,7 +78,8 @@ impl Config {
             server_url: server_url.trim_end_matches('/').to_owned(),
             server_ca: None,
             base_domain: String::new(),
-            advertise: None,
+            advertise: Advertise::Nowhere,
+            install: Install::Everything,
             port_range: 20_000..=29_999,
             workers: 32,
             metrics: Metrics::default(),

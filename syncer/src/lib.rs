@@ -13,6 +13,8 @@
 mod config;
 mod run;
 
+pub mod lease;
+
 mod tenants;
 
 mod alerts;
@@ -42,7 +44,7 @@ mod json;
 pub mod kinds;
 pub mod metrics;
 
-pub use config::Config;
+pub use config::{Advertise, Config, Install};
 pub use run::run;
 // The lab makes a pretend host the way tenants are made.
 pub use tenants::{kubeconfig, pki};

@@ -1,92 +1,142 @@
 //! The syncer as a process of its own: a client of the fleet view and of the host, over the network.
+//!
+//! ```text
+//!   health port ─► host ─► fleet kubeconfig ─► lease ─► sync and controllers ─► SIGTERM: finish, release
+//!                                                    └─ lease lost: nothing more is written, exit 1
+//! ```
 
-use std::net::IpAddr;
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+mod arguments;
+mod fleet;
+
+use std::process::ExitCode;
 
 use clap::Parser;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use daemon::{Failure, Health, Status};
+use kube::Client;
+use kube::client::ClientBuilder;
+use syncer::lease::{Fence, Lease, Lost, Timing};
+use syncer::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 
-/// Keeps tenants and their objects in step with the host cluster.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    /// Kubeconfig of the fleet view (its server URL ends in /fleet).
-    #[arg(long)]
-    fleet_kubeconfig: PathBuf,
-    /// Kubeconfig of the host; in a pod of the host, the pod's own account when left out.
-    #[arg(long)]
-    kubeconfig: Option<PathBuf>,
-    /// Base URL of the apiproxy as clients reach it.
-    #[arg(long)]
-    server_url: String,
-    /// Authority (PEM file) of the certificate behind the server URL.
-    #[arg(long)]
-    server_ca: Option<PathBuf>,
-    /// Domain below which tenants have names.
-    #[arg(long, default_value = "")]
-    base_domain: String,
-    /// Address at which pods of the host reach the apiproxy.
-    #[arg(long)]
-    advertise_address: Option<IpAddr>,
-    /// Ports of the tenants' dedicated listeners.
-    #[arg(long, default_value = "20000-29999", value_parser = port_range)]
-    port_range: RangeInclusive<u16>,
-    /// Namespace of the host for kubeconfig Secrets.
-    #[arg(long, default_value = "rowhouse-system")]
-    control_namespace: String,
-}
-
-fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {
-    let parsed = text.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
-    parsed.filter(|range| !range.is_empty()).ok_or_else(|| "two ports with a hyphen between them".to_owned())
-}
-
-type Failure = Box<dyn std::error::Error + Send + std::marker::Sync>;
-
-async fn client(path: Option<&Path>) -> Result<Client, Failure> {
-    let config = match path {
-        None => Config::infer().await?,
-        Some(path) => {
-            Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await?
-        }
-    };
-    Ok(Client::try_from(config)?)
-}
+use arguments::Arguments;
+use fleet::Fleet;
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).init();
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .map_err(|_| "a TLS provider is installed already")?;
-    let fleet = client(Some(&arguments.fleet_kubeconfig)).await?;
-    let host = client(arguments.kubeconfig.as_deref()).await?;
-    let mut config = syncer::Config::new(fleet, host, &arguments.server_url);
-    config.server_ca = arguments.server_ca.map(std::fs::read_to_string).transpose()?;
-    config.base_domain = arguments.base_domain;
-    config.advertise = arguments.advertise_address;
-    config.port_range = arguments.port_range;
-    config.control_namespace = arguments.control_namespace;
-    let shutdown = CancellationToken::new();
-    let stop = shutdown.clone();
-    tokio::spawn(async move {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
-        let terminated = async {
-            match &mut terminate {
-                Some(terminate) => drop(terminate.recv().await),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            () = terminated => {}
+    daemon::start_logging();
+    match run(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = daemon::causes(&*error), "syncer stops");
+            ExitCode::FAILURE
         }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    // One provider for the whole process; a second installation is somebody else's and fine.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let (status, metrics) = (Status::new("starting"), Metrics::default());
+    if let Some(address) = arguments.health_listen {
+        let listening = Health::listen(address, status.clone()).await;
+        let health = listening.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+        let metrics = metrics.clone();
+        tokio::spawn(health.serve(move || metrics.render()));
+    }
+    let terminated = daemon::terminated();
+    tokio::pin!(terminated);
+    let host = daemon::host_config(arguments.kubeconfig.as_deref()).await?;
+    let client = Client::try_from(host.clone())?;
+    let source = arguments.fleet(&client);
+    status.unready("waiting for the fleet kubeconfig");
+    let fleet = tokio::select! {
+        fleet = source.wait() => fleet?,
+        stopped = &mut terminated => return Ok(stopped?),
+    };
+    // Whoever stands by is ready too: it is ready to take over.
+    status.ready();
+    let mut lease = arguments
+        .lease
+        .as_ref()
+        .map(|at| Lease::new(client, &at.namespace, &at.name, &arguments.identity(), Timing::default()));
+    if let Some(lease) = &mut lease {
+        tokio::select! {
+            () = lease.acquire() => tracing::info!("lease held, starting"),
+            () = source.changed(&fleet) => return Err("the fleet kubeconfig has changed, starting anew".into()),
+            stopped = &mut terminated => return Ok(stopped?),
+        }
+    }
+    metrics.lead();
+    let fence = lease.as_ref().map(Lease::fence);
+    let config = config(&arguments, host, &fleet, fence.as_ref(), metrics)?;
+    let stop = CancellationToken::new();
+    let work = work(config, stop.clone());
+    let stopping = async {
+        let stopped = terminated.await;
+        tracing::info!("stopping");
+        status.unready("shutting down");
         stop.cancel();
-    });
-    syncer::run(config, shutdown).await;
-    Ok(())
+        tokio::time::sleep(arguments.shutdown_grace()).await;
+        tracing::warn!("work did not end in time");
+        stopped
+    };
+    let ended = tokio::select! {
+        // The rest of the work is dropped where it is.
+        lost = keep(&mut lease) => return Err(lost.into()),
+        () = source.changed(&fleet) => Err("the fleet kubeconfig has changed, starting anew".into()),
+        stopped = stopping => stopped.map_err(Failure::from),
+        () = work => if stop.is_cancelled() { Ok(()) } else { Err("the work ended by itself".into()) },
+    };
+    if let Some(lease) = &mut lease {
+        lease.release().await;
+    }
+    ended
+}
+
+/// Resolves when the lease is lost; never when there is none to lose.
+async fn keep(lease: &mut Option<Lease>) -> Lost {
+    match lease {
+        Some(lease) => lease.keep().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sync and controllers, until both have ended.
+async fn work(config: syncer::Config, stop: CancellationToken) {
+    let controllers = controllers::Config::all(config.fleet.clone());
+    tokio::join!(controllers::run(controllers, stop.clone()), syncer::run(config, stop));
+}
+
+fn config(
+    arguments: &Arguments,
+    host: kube::Config,
+    fleet: &Fleet,
+    fence: Option<&Fence>,
+    metrics: Metrics,
+) -> Result<syncer::Config, Failure> {
+    let (fleet_client, host) = (client(fleet.config.clone(), fence)?, client(host, fence)?);
+    let server_ca = match &arguments.server_ca {
+        Some(path) => Some(std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?),
+        None => fleet.authority.clone(),
+    };
+    Ok(syncer::Config {
+        server_ca,
+        base_domain: arguments.base_domain.clone(),
+        advertise: arguments.advertise(),
+        install: arguments.install(),
+        port_range: arguments.port_range.clone(),
+        control_namespace: arguments.control_namespace.clone(),
+        metrics,
+        ..syncer::Config::new(fleet_client, host, &arguments.server_url)
+    })
+}
+
+/// A client whose writes stop at the fence.
+fn client(config: kube::Config, fence: Option<&Fence>) -> Result<Client, kube::Error> {
+    let builder = ClientBuilder::try_from(config)?;
+    Ok(match fence {
+        Some(fence) => builder.with_layer(fence).build(),
+        None => builder.build(),
+    })
 }

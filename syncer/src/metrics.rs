@@ -10,6 +10,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -34,6 +35,7 @@ pub struct Metrics {
     actions: Family<WriteLabel, Counter>,
     refused: Family<KindLabel, Counter>,
     held: Counter,
+    leader: Gauge,
 }
 
 impl Default for Metrics {
@@ -41,13 +43,14 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("rowhouse_syncer");
         let lag = Family::new_with_constructor(lag_histogram as fn() -> Histogram);
         let (steps, actions) = (Family::default(), Family::default());
-        let (refused, held) = (Family::default(), Counter::default());
+        let (refused, held, leader) = (Family::default(), Counter::default(), Gauge::default());
         registry.register("lag_seconds", "From seeing a change to having acted on it", lag.clone());
         registry.register("steps", "Looks at an object", steps.clone());
         registry.register("actions", "Writes to the host and to tenants", actions.clone());
         registry.register("refused", "Objects that could not be brought to the host", refused.clone());
         registry.register("held_deletes", "Deletes of host objects held back by the limit", held.clone());
-        Self { registry: Arc::new(Mutex::new(registry)), lag, steps, actions, refused, held }
+        registry.register("leader", "1 while this process does the work, 0 while it stands by", leader.clone());
+        Self { registry: Arc::new(Mutex::new(registry)), lag, steps, actions, refused, held, leader }
     }
 }
 
@@ -65,6 +68,11 @@ impl Metrics {
             let _ = writeln!(text, "# incomplete");
         }
         text
+    }
+
+    /// This process does the work from now on.
+    pub fn lead(&self) {
+        self.leader.set(1);
     }
 
     pub(crate) fn stepped(&self, kind: &'static str, since: Option<Instant>) {

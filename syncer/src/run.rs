@@ -7,7 +7,7 @@ use controllers::events::Recorder;
 use tokio_util::sync::CancellationToken;
 
 use crate::alerts::Alerts;
-use crate::config::Config;
+use crate::config::{Config, Install};
 use crate::observe::Observed;
 use crate::places::Places;
 use crate::sync::Sync;
@@ -18,7 +18,9 @@ const INSTALL_RETRY: Duration = Duration::from_secs(2);
 
 /// Runs tenant lifecycle and host sync until `shutdown`. A host or fleet that is away is waited for, never an error.
 pub async fn run(config: Config, shutdown: CancellationToken) {
-    while let Err(error) = install::install(&config).await {
+    while config.install == Install::Everything
+        && let Err(error) = install::install(&config).await
+    {
         tracing::warn!(message = client::message(&error), "host not ready, will try again");
         tokio::select! {
             () = shutdown.cancelled() => return,

@@ -10,6 +10,7 @@
 //! Level-triggered: every step looks at what is there and can be repeated after a crash between any two of them.
 
 mod cell;
+mod doors;
 mod expiry;
 mod footprint;
 pub(crate) mod install;
@@ -20,7 +21,7 @@ mod reconcile;
 mod remove;
 mod status;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use controllers::client::Objects;
 use controllers::informer::{Change, Informer, ManagedFields, Raw, Selector};
@@ -35,6 +36,7 @@ use crate::kinds;
 use crate::observe::Observed;
 use crate::places::Places;
 use crate::translate::applied::prune_to_print;
+use doors::Doors;
 use ports::Ports;
 
 /// Finalizer of every Tenant.
@@ -72,6 +74,7 @@ struct Shared {
     places: Places,
     alerts: Alerts,
     ports: Ports,
+    doors: Doors,
     queue: Queue<Name>,
 }
 
@@ -110,6 +113,7 @@ impl Tenants {
             places,
             alerts,
             ports: Ports::new(config.port_range.clone()),
+            doors: Doors::start(&host, &config.advertise),
             queue: Queue::new(1),
             config,
         };
@@ -127,10 +131,12 @@ impl Tenants {
                 shared.ports.note(tenant, port);
             }
         }
-        for synced in shared.walls.iter().chain([&shared.tenants, &shared.namespaces]).map(Informer::synced) {
+        let awaited = shared.walls.iter().chain([&shared.tenants, &shared.namespaces]).chain(shared.doors.informer());
+        for synced in awaited.map(Informer::synced) {
             synced.await;
         }
         self.subscribe();
+        self.follow_doors();
         let this = self.clone();
         let alerts = tokio::spawn(async move { this.follow_alerts().await });
         let this = self.clone();
@@ -168,6 +174,22 @@ impl Tenants {
                 }
             });
         }
+    }
+
+    /// Where the apiproxies are concerns every tenant.
+    fn follow_doors(&self) {
+        let Some(slices) = self.shared.doors.informer() else { return };
+        let shared = Arc::downgrade(&self.shared);
+        let known = Mutex::new(self.shared.doors.addresses());
+        slices.subscribe(move |_| {
+            let Some(shared) = shared.upgrade() else { return };
+            let now = shared.doors.addresses();
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            if *known != now {
+                *known = now;
+                shared.tenants.list().iter().for_each(|tenant| shared.queue.add(Name(tenant.name().into())));
+            }
+        });
     }
 
     async fn follow_alerts(&self) {

@@ -103,7 +103,7 @@ impl Plane {
         self.tasks.spawn(controllers::run(controllers, self.stop.clone()));
         let mut config = syncer::Config::new(self.server.fleet_client(), self.host.clone(), &self.url);
         config.server_ca = Some(self.server.front_ca().to_owned());
-        config.advertise = advertise;
+        config.advertise = advertise.into();
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             syncer::run(config, stop.clone()).await;

@@ -27,8 +27,12 @@ pub(crate) struct Facts {
     pub(crate) name: TenantName,
     /// What its owner wants.
     pub(crate) spec: TenantSpec,
-    /// Where pods reach the apiproxy, and on which port this tenant's API.
-    pub(crate) endpoint: Option<(IpAddr, u16)>,
+    /// Port on which pods reach this tenant's API; None when they cannot.
+    pub(crate) port: Option<u16>,
+    /// Addresses of the apiproxies; none while none is known.
+    pub(crate) doors: Vec<IpAddr>,
+    /// Namespace of the apiproxies, when they are pods of the host.
+    pub(crate) doors_namespace: Option<String>,
 }
 
 /// One object of the footprint.
@@ -102,22 +106,26 @@ pub(crate) fn objects(facts: &Facts) -> Vec<Wanted> {
     let spec = &facts.spec;
     let quota = (!spec.quota.is_empty()).then(|| json!({ "spec": { "hard": spec.quota } }));
     let account = json!({ "automountServiceAccountToken": false });
-    vec![
+    let mut all = vec![
         facts.wanted(&kinds::SERVICE_ACCOUNTS, POD_ACCOUNT, Some(account)),
         facts.wanted(&kinds::SERVICES, API_SERVICE, Some(api_service(facts))),
-        facts.wanted(&kinds::ENDPOINT_SLICES, API_SERVICE, endpoints(facts)),
         facts.wanted(&kinds::RESOURCE_QUOTAS, WALLS, quota),
         facts.wanted(&kinds::LIMIT_RANGES, WALLS, limit_range(spec)),
         facts.wanted(&kinds::NETWORK_POLICIES, WALLS, network_policy(facts)),
-    ]
+    ];
+    // While no apiproxy is known, what leads to them stays as it is.
+    if facts.port.is_none() || !facts.doors.is_empty() {
+        all.push(facts.wanted(&kinds::ENDPOINT_SLICES, API_SERVICE, endpoints(facts)));
+    }
+    all
 }
 
 /// Without a selector: its endpoint is ours to name.
 fn api_service(facts: &Facts) -> Value {
     let port = |name: &str, port: u16, protocol: &str, target: u16| json!({ "name": name, "port": port, "protocol": protocol, "targetPort": target });
-    let ports = match facts.endpoint {
+    let ports = match facts.port {
         None => vec![port("https", 443, "TCP", 443)],
-        Some((_, target)) => {
+        Some(target) => {
             vec![port("https", 443, "TCP", target), port("dns", 53, "UDP", target), port("dns-tcp", 53, "TCP", target)]
         }
     };
@@ -125,12 +133,18 @@ fn api_service(facts: &Facts) -> Value {
 }
 
 fn endpoints(facts: &Facts) -> Option<Value> {
-    let (ip, port) = facts.endpoint?;
+    let port = facts.port?;
+    let is_v4 = facts.doors.iter().all(IpAddr::is_ipv4);
+    let endpoints: Vec<Value> = facts
+        .doors
+        .iter()
+        .map(|ip| json!({ "addresses": [ip.to_string()], "conditions": { "ready": true } }))
+        .collect();
     Some(json!({
         "metadata": { "labels": {
             "kubernetes.io/service-name": API_SERVICE, "endpointslice.kubernetes.io/managed-by": labels::RESERVED_DOMAIN } },
-        "addressType": if ip.is_ipv4() { "IPv4" } else { "IPv6" },
-        "endpoints": [{ "addresses": [ip.to_string()], "conditions": { "ready": true } }],
+        "addressType": if is_v4 { "IPv4" } else { "IPv6" },
+        "endpoints": endpoints,
         "ports": [
             { "name": "https", "port": port, "protocol": "TCP" },
             // Names are answered at the same port: a client that speaks TLS is told from one that asks for a name.
@@ -165,21 +179,32 @@ fn network_policy(facts: &Facts) -> Option<Value> {
         { "ipBlock": { "cidr": "0.0.0.0/0", "except": INSIDE_V4 } },
         { "ipBlock": { "cidr": "::/0", "except": INSIDE_V6 } },
     ] });
-    let own_api = |(ip, port): (IpAddr, u16)| {
-        let whole = if ip.is_ipv4() { 32 } else { 128 };
-        json!({
-            "to": [{ "ipBlock": { "cidr": format!("{ip}/{whole}") } }],
-            "ports": [{ "protocol": "TCP", "port": port }, { "protocol": "UDP", "port": port }],
-        })
-    };
     // With a DNS of its own a tenant has no business at the host's, which knows everybody's names.
-    let egress = vec![json!({ "to": [own] }), world, facts.endpoint.map_or(dns, own_api)];
+    let egress = vec![json!({ "to": [own] }), world, api_egress(facts).unwrap_or(dns)];
     Some(json!({ "spec": {
         "podSelector": { "matchLabels": { labels::TENANT: facts.id.as_str() } },
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{ "from": [own] }],
         "egress": egress,
     } }))
+}
+
+/// The way to the tenant's own API. Pods are named by their namespace: not every network takes the address of a pod for
+/// an address outside. Nobody but the apiproxies listens on the tenant's port there.
+fn api_egress(facts: &Facts) -> Option<Value> {
+    let port = facts.port?;
+    let to: Vec<Value> = match &facts.doors_namespace {
+        Some(namespace) => {
+            vec![json!({ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } } })]
+        }
+        None => facts
+            .doors
+            .iter()
+            .map(|ip| json!({ "ipBlock": { "cidr": format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 }) } }))
+            .collect(),
+    };
+    // An empty list would mean everywhere.
+    (!to.is_empty()).then(|| json!({ "to": to, "ports": [{ "protocol": "TCP", "port": port }, { "protocol": "UDP", "port": port }] }))
 }
 
 #[cfg(test)]
@@ -191,7 +216,9 @@ mod tests {
             id: TenantId::from_uid("u"),
             name: TenantName::parse("acme").unwrap(),
             spec: serde_json::from_value(spec).unwrap(),
-            endpoint: None,
+            port: None,
+            doors: Vec::new(),
+            doors_namespace: None,
         }
     }
 
@@ -219,7 +246,7 @@ mod tests {
     #[test]
     fn every_object_is_ours_by_label() {
         let mut facts = facts(json!({ "quota": { "pods": "5" }, "limits": { "default": { "cpu": "1" } } }));
-        facts.endpoint = Some(([10, 0, 0, 5].into(), 7001));
+        (facts.port, facts.doors) = (Some(7001), vec![[10, 0, 0, 5].into(), [10, 0, 0, 6].into()]);
         for wanted in objects(&facts) {
             let object = wanted.object.unwrap();
             assert_eq!(object["metadata"]["labels"]["rowhouse.dev/tenant"], facts.id.as_str());
@@ -238,10 +265,21 @@ mod tests {
             (&json!("10.0.0.5"), &json!(7001))
         );
         assert_eq!(object(&facts, "Service").unwrap()["spec"]["ports"][0]["targetPort"], 7001);
-        let egress = object(&facts, "NetworkPolicy").unwrap()["spec"]["egress"].clone();
-        assert_eq!(egress[2]["to"][0]["ipBlock"]["cidr"], "10.0.0.5/32");
-        assert!(!egress.to_string().contains("kube-system"), "the host's DNS knows everybody's names");
+        assert_eq!(slice["endpoints"][1]["addresses"][0], "10.0.0.6");
+        let egress = |facts: &Facts| object(facts, "NetworkPolicy").unwrap()["spec"]["egress"].clone();
+        assert_eq!(egress(&facts)[2]["to"][0]["ipBlock"]["cidr"], "10.0.0.5/32");
+        assert!(!egress(&facts).to_string().contains("kube-system"), "the host's DNS knows everybody's names");
         assert_eq!(object(&facts, "Service").unwrap()["spec"]["ports"][1]["port"], 53);
+        facts.doors_namespace = Some("control".to_owned());
+        let to = json!([{ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "control" } } }]);
+        assert_eq!(egress(&facts)[2]["to"], to);
+        facts.doors.clear();
+        assert_eq!(egress(&facts)[2]["to"], to, "the policy does not depend on who is up");
+        let is_slice = |wanted: &Wanted| wanted.kind.kind == "EndpointSlice";
+        assert!(!objects(&facts).iter().any(is_slice), "without apiproxies the slice stays as it is");
+        facts.doors_namespace = None;
+        let last = egress(&facts)[2].clone();
+        assert!(last["to"].as_array().is_some_and(|to| !to.is_empty()), "no rule for everywhere: {last}");
     }
 
     #[test]

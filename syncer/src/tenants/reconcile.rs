@@ -1,5 +1,6 @@
 //! One look at one Tenant: what is missing is made, what differs is repaired.
 
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use controllers::client::{self, DeleteOptions, Part};
@@ -14,6 +15,7 @@ use super::expiry::{self, Expiry};
 use super::footprint::Facts;
 use super::status::{API_REACHABLE, DELETES_HELD, EXPIRING, Finding, READY, Served, status};
 use super::{FINALIZER, Shared, kubeconfig, pki};
+use crate::config::Advertise;
 use crate::kinds;
 use crate::translate::Place;
 
@@ -71,7 +73,14 @@ impl Shared {
         if let Some(end) = expiry.over(Timestamp::now()) {
             return self.expire(tenant, end).await;
         }
-        let mut facts = Facts { id, name: name.clone(), spec: tenant.spec.clone(), endpoint: None };
+        let mut facts = Facts {
+            id,
+            name: name.clone(),
+            spec: tenant.spec.clone(),
+            port: None,
+            doors: self.doors.addresses(),
+            doors_namespace: self.doors.namespace().map(str::to_owned),
+        };
         let route = match self.serve(tenant, &facts).await {
             Ok(route) => route,
             Err(error) => {
@@ -89,7 +98,7 @@ impl Shared {
         let mut findings = vec![Finding::holds(READY, "Served", "the API is served")];
         let is_new = tenant.status.as_ref().and_then(|status| status.kubeconfig_secret_ref.as_ref()).is_none();
         let before = if is_new { self.report(tenant, &facts, Some(&secret), &findings).await } else { None };
-        facts.endpoint = self.config.advertise.zip(route.spec.port);
+        facts.port = route.spec.port;
         let cell = self.cell(&facts).await;
         let mut next = pki::next_look(&route.spec.serving.certificate, SystemTime::now());
         next = next.min(expiry.next_look(Timestamp::now()));
@@ -104,7 +113,7 @@ impl Shared {
                 host_namespace: facts.namespace(),
                 service_ip: cell.service_ip.clone(),
                 // The same port and address as the API.
-                resolver: facts.endpoint.and_then(|_| cell.service_ip.clone()),
+                resolver: facts.port.and_then(|_| cell.service_ip.clone()),
                 isolation: facts.spec.isolation.clone(),
                 sync: facts.spec.sync.clone(),
             });
@@ -224,7 +233,12 @@ impl Shared {
         };
         let service_ip = stored.and_then(|stored| stored.service_ip.clone());
         let serving = self.serving(facts, &ca, stored.map(|stored| &stored.serving), service_ip.as_deref(), now)?;
-        let port = self.config.advertise.and_then(|_| self.ports.give(facts.id, stored.and_then(|stored| stored.port)));
+        let port = match self.config.advertise {
+            Advertise::Nowhere => None,
+            Advertise::Address(_) | Advertise::Service { .. } => {
+                self.ports.give(facts.id, stored.and_then(|stored| stored.port))
+            }
+        };
         Ok(RouteSpec {
             tenant: facts.name.clone(),
             ca,
@@ -246,7 +260,12 @@ impl Shared {
         service_ip: Option<&str>,
         now: SystemTime,
     ) -> Result<KeyPair, pki::Error> {
-        let names = pki::serving_names(&facts.name, &self.config.base_domain, self.config.advertise, service_ip);
+        // Behind a Service only its address is dialled.
+        let address = match self.config.advertise {
+            Advertise::Address(ip) => Some(ip),
+            Advertise::Nowhere | Advertise::Service { .. } => None,
+        };
+        let names = pki::serving_names(&facts.name, &self.config.base_domain, address, service_ip);
         match held {
             Some(held) if pki::serving_is_current(ca, held, &names, now) => Ok(held.clone()),
             _ => pki::serving(ca, &names, now),
@@ -320,17 +339,19 @@ impl Shared {
     }
 
     fn reachable(&self, facts: &Facts, cell: &Cell) -> Finding {
-        if self.config.advertise.is_none() {
+        if self.config.advertise == Advertise::Nowhere {
             let why = "no address at which pods could reach the API was given (--advertise-address)";
             return Finding::stuck(API_REACHABLE, "NoAdvertiseAddress", why);
         }
-        match (facts.endpoint, &cell.service_ip) {
-            (None, _) => Finding::stuck(API_REACHABLE, "NoFreePort", "all ports of the dedicated listeners are taken"),
-            (Some(_), None) => {
+        match (facts.port, facts.doors.as_slice(), &cell.service_ip) {
+            (None, ..) => Finding::stuck(API_REACHABLE, "NoFreePort", "all ports of the dedicated listeners are taken"),
+            (Some(_), [], _) => Finding::not_yet(API_REACHABLE, "NoAPIProxy", "no apiproxy is ready"),
+            (Some(_), _, None) => {
                 Finding::not_yet(API_REACHABLE, "NoServiceAddress", "the API Service has no address yet")
             }
-            (Some((ip, port)), Some(_)) => {
-                Finding::holds(API_REACHABLE, "Advertised", format!("pods reach the API at {}", endpoint(ip, port)))
+            (Some(port), doors, Some(_)) => {
+                let places: Vec<String> = doors.iter().map(|ip| SocketAddr::new(*ip, port).to_string()).collect();
+                Finding::holds(API_REACHABLE, "Advertised", format!("pods reach the API at {}", places.join(", ")))
             }
         }
     }
@@ -379,8 +400,4 @@ fn caps(limits: &StoreLimits) -> route::Caps {
         objects: limits.max_objects.map(u64::from),
         bytes: limits.max_bytes.as_deref().and_then(tenancy::units::bytes),
     }
-}
-
-fn endpoint(ip: std::net::IpAddr, port: u16) -> String {
-    std::net::SocketAddr::new(ip, port).to_string()
 }
