@@ -9,7 +9,7 @@ use crate::fixtures::{await_pods, deploy_shop};
 
 #[test]
 fn control_plane_killed_in_the_middle() {
-    let mut scenario = Scenario::start("control-plane-killed");
+    let mut scenario = Scenario::start_split("control-plane-killed");
     let acme = scenario.tenant("acme");
     deploy_shop(&acme);
     let running = scenario.host.kubectl().json("get pods -n rowhouse-acme");
@@ -32,7 +32,7 @@ fn control_plane_killed_in_the_middle() {
     // A rollout is under way as well when the process dies.
     acme.run("set image deployment/web web=registry.example/web:2 -n shop").ok();
     eventually("some writes", || if acknowledged.lock().unwrap().len() >= 5 { Ok(()) } else { Err("not yet") });
-    scenario.rowhouse.process().kill();
+    scenario.rowhouse.kill();
     let meanwhile = scenario.host.kubectl().json("get pods -n rowhouse-acme");
     assert!(!meanwhile["items"].as_array().unwrap().is_empty(), "pods run on without control plane: {running:#}");
     scenario.rowhouse.crash_and_restart();
@@ -52,12 +52,12 @@ fn control_plane_killed_in_the_middle() {
         if twins.lines().count() == 3 { Ok(()) } else { Err(twins) }
     });
     scenario.tenant("umbrella").run("get namespaces").ok();
-    assert_eq!(scenario.rowhouse.process().terminate(), Some(0), "SIGTERM ends it cleanly");
+    scenario.rowhouse.terminate();
 }
 
 #[test]
 fn host_api_restarted_in_the_middle() {
-    let mut scenario = Scenario::start("host-api-restarted");
+    let mut scenario = Scenario::start_split("host-api-restarted");
     let acme = scenario.tenant("acme");
     deploy_shop(&acme);
     scenario.host.kill_api();

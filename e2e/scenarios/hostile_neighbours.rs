@@ -8,7 +8,7 @@ use crate::verbs_reading::anonymous_kubeconfig;
 
 #[test]
 fn a_hostile_tenant_stays_outside() {
-    let scenario = Scenario::start("hostile-neighbours");
+    let scenario = Scenario::start_split("hostile-neighbours");
     let (acme, umbrella) = (scenario.tenant("acme"), scenario.tenant("umbrella"));
     deploy_shop(&acme);
     deploy_shop(&umbrella);

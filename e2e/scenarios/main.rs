@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
 mod admission;
+mod chart;
 mod clients;
 mod crashes;
 mod deletion;

@@ -6,7 +6,7 @@ use crate::fixtures::{SHOP, WIDGETS, deploy_shop, pods};
 
 #[test]
 fn a_tenant_works_in_a_cluster_of_its_own() {
-    let scenario = Scenario::start("main-job");
+    let scenario = Scenario::start_split("main-job");
     let acme = scenario.tenant("acme");
     let version = acme.run("version").ok();
     assert!(version.contains("Server Version: v1.36"), "{version}");

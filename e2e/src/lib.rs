@@ -5,7 +5,7 @@
 //!        │      nodes: simulated by kwok, or `Node` (containerd, kubelet, kube-proxy)      real, where it can be
 //!        │        ▲
 //!        │        │ kubeconfig
-//!        ├─► Rowhouse (`tenantctl up --kubeconfig host`), `tenantctl create …`
+//!        ├─► Rowhouse (`tenantctl up`, or apiproxy and syncer) with the rights the chart grants, `tenantctl create …`
 //!        │        │ kubeconfig of a tenant
 //!        ╰─► Kubectl (the harness' own, same release as the host)
 //! ```
@@ -18,6 +18,8 @@ mod assets;
 mod command;
 mod etcd;
 mod eventually;
+mod grants;
+mod helm;
 mod host;
 mod image;
 mod kubeconfig;
@@ -34,6 +36,8 @@ pub use assets::Assets;
 pub use command::{Output, run, run_with_input, with_kubeconfig};
 pub use etcd::Etcd;
 pub use eventually::{PATIENCE, eventually, never_within};
+pub use grants::{CONTROL_NAMESPACE, Form};
+pub use helm::{Helm, chart};
 pub use host::Host;
 pub use image::Image;
 pub use kubectl::Kubectl;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::{Assets, Etcd, Host, Kubectl, Node, Rowhouse};
+use crate::{Assets, Etcd, Form, Host, Kubectl, Node, Rowhouse};
 
 /// Namespaces of the host whose pods have logs of their own: of the tenants that scenarios create, and one that they
 /// use on the host itself, for comparison.
@@ -37,7 +37,7 @@ impl Scenario {
     /// # Panics
     /// When either does not become ready.
     pub fn start_with(name: &str, arguments: &[String]) -> Self {
-        Self::start_over(name, arguments, Store::of_this_run())
+        Self::start_as(Form::Up, name, arguments, Store::of_this_run())
     }
 
     /// The same, over etcd whatever the run is over.
@@ -45,10 +45,18 @@ impl Scenario {
     /// # Panics
     /// When something does not become ready.
     pub fn start_over_etcd(name: &str) -> Self {
-        Self::start_over(name, &[], Store::Etcd)
+        Self::start_as(Form::Up, name, &[], Store::Etcd)
     }
 
-    fn start_over(name: &str, arguments: &[String], store: Store) -> Self {
+    /// Starts a host, and Rowhouse as the chart runs it: apiproxy and syncer as processes of their own.
+    ///
+    /// # Panics
+    /// When either does not become ready.
+    pub fn start_split(name: &str) -> Self {
+        Self::start_as(Form::Split, name, &[], Store::of_this_run())
+    }
+
+    fn start_as(form: Form, name: &str, arguments: &[String], store: Store) -> Self {
         let assets = Assets::locate();
         let logs = match Store::of_this_run() {
             Store::Embedded => log_directory(name),
@@ -62,7 +70,8 @@ impl Scenario {
         let host = Host::start(&assets, directory.path(), &logs, &LOGGED);
         let mut arguments = arguments.to_vec();
         arguments.extend(etcd.iter().flat_map(Etcd::arguments));
-        let rowhouse = Rowhouse::start(host.kubeconfig(), directory.path(), &logs, &arguments);
+        let how = (form.chosen_or(), arguments.as_slice());
+        let rowhouse = Rowhouse::start(&assets, &host, directory.path(), &logs, how);
         Self { rowhouse, host, etcd, assets, logs, directory }
     }
 
@@ -78,7 +87,8 @@ impl Scenario {
         let directory = TempDir::with_prefix(format!("rowhouse-{name}-")).expect("a temporary directory");
         let host = Host::start_with_node(&assets, directory.path(), &logs)?;
         let arguments = [&[format!("--advertise-address={}", Node::ADDRESS)], arguments].concat();
-        let rowhouse = Rowhouse::start(host.kubeconfig(), directory.path(), &logs, &arguments);
+        let how = (Form::Up.chosen_or(), arguments.as_slice());
+        let rowhouse = Rowhouse::start(&assets, &host, directory.path(), &logs, how);
         Ok(Self { rowhouse, host, etcd: None, assets, logs, directory })
     }
 

@@ -1,11 +1,13 @@
 //! The command line of the syncer process. Every flag can come from the environment too: `ROWHOUSE_` and its name.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use controllers::Which;
 use daemon::ObjectRef;
 use syncer::{Advertise, Install};
 
@@ -50,6 +52,9 @@ pub(crate) struct Arguments {
     /// Name of this process in the lease: never that of another one that runs. Made up when left out.
     #[arg(long, env = "ROWHOUSE_IDENTITY")]
     identity: Option<String>,
+    /// Controllers to run, by kube-controller-manager's names: 'foo' runs foo, '-foo' does not, '*' all not named.
+    #[arg(long, env = "ROWHOUSE_CONTROLLERS", default_value = "*", allow_hyphen_values = true, value_parser = controllers)]
+    pub(crate) controllers: BTreeSet<Which>,
     /// Address of /livez, /readyz and /metrics, in plain HTTP.
     #[arg(long, env = "ROWHOUSE_HEALTH_LISTEN")]
     pub(crate) health_listen: Option<SocketAddr>,
@@ -67,6 +72,10 @@ struct Fleet {
     /// Secret of the host (NAMESPACE/NAME) with the kubeconfig of the fleet view, written by the apiproxy.
     #[arg(long, env = "ROWHOUSE_FLEET_SECRET")]
     fleet_secret: Option<ObjectRef>,
+}
+
+fn controllers(list: &str) -> Result<BTreeSet<Which>, controllers::Unknown> {
+    controllers::select(&list.split(',').collect::<Vec<_>>())
 }
 
 fn port_range(text: &str) -> Result<RangeInclusive<u16>, String> {

@@ -50,7 +50,7 @@ impl Source {
                 Ok(None) if told => {}
                 Ok(None) => tracing::info!(from = %self, "waiting for the apiproxy to say where the fleet view is"),
                 Err(error) => {
-                    tracing::warn!(from = %self, %error, "the fleet kubeconfig cannot be read, will try again")
+                    tracing::warn!(from = %self, %error, "the fleet kubeconfig cannot be read, will try again");
                 }
             }
             told = true;

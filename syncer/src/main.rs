@@ -8,6 +8,7 @@
 mod arguments;
 mod fleet;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -71,7 +72,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let fence = lease.as_ref().map(Lease::fence);
     let config = config(&arguments, host, &fleet, fence.as_ref(), metrics)?;
     let stop = CancellationToken::new();
-    let work = work(config, stop.clone());
+    let work = work(config, arguments.controllers.clone(), stop.clone());
     let stopping = async {
         let stopped = terminated.await;
         tracing::info!("stopping");
@@ -103,8 +104,8 @@ async fn keep(lease: &mut Option<Lease>) -> Lost {
 }
 
 /// Sync and controllers, until both have ended.
-async fn work(config: syncer::Config, stop: CancellationToken) {
-    let controllers = controllers::Config::all(config.fleet.clone());
+async fn work(config: syncer::Config, which: BTreeSet<controllers::Which>, stop: CancellationToken) {
+    let controllers = controllers::Config { fleet: config.fleet.clone(), which };
     tokio::join!(controllers::run(controllers, stop.clone()), syncer::run(config, stop));
 }
 

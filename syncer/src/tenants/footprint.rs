@@ -204,7 +204,9 @@ fn api_egress(facts: &Facts) -> Option<Value> {
             .collect(),
     };
     // An empty list would mean everywhere.
-    (!to.is_empty()).then(|| json!({ "to": to, "ports": [{ "protocol": "TCP", "port": port }, { "protocol": "UDP", "port": port }] }))
+    (!to.is_empty()).then(
+        || json!({ "to": to, "ports": [{ "protocol": "TCP", "port": port }, { "protocol": "UDP", "port": port }] }),
+    )
 }
 
 #[cfg(test)]
