@@ -135,7 +135,7 @@ fn rights(host: &Kubectl) {
         if planted.stderr.contains("only in namespaces of tenants") { Ok(()) } else { Err(planted.to_string()) }
     });
     let refused = |output: Output| {
-        assert!(output.clone().fails().contains("Forbidden") || output.stderr.contains("forbidden"), "{output}")
+        assert!(output.clone().fails().contains("Forbidden") || output.stderr.contains("forbidden"), "{output}");
     };
     let ours = r#"{"metadata": {"labels": {"rowhouse.dev/managed-by": "rowhouse"}}}"#;
     refused(host.args(&["patch", "namespace", "kube-system", "-p", ours, "--as", &syncer]));

@@ -14,7 +14,7 @@ use kube::{Client, Config};
 /// Key of the kubeconfig in the Secret.
 const KEY: &str = "kubeconfig";
 /// Pause between looks at a Secret that is not filled yet.
-const WAIT: Duration = Duration::from_secs(1);
+const WAIT: Duration = Duration::from_millis(250);
 /// Pause between looks at what is in use.
 const LOOK: Duration = Duration::from_secs(30);
 
