@@ -62,7 +62,8 @@ mod tests {
         let all: BTreeSet<Which> = Which::ALL.into_iter().collect();
         let but_deployments: BTreeSet<Which> =
             all.iter().copied().filter(|which| *which != Which::Deployment).collect();
-        let cases: [(&[&str], Result<BTreeSet<Which>, &str>); 8] = [
+        type Case = (&'static [&'static str], Result<BTreeSet<Which>, &'static str>);
+        let cases: [Case; 8] = [
             (&["*"], Ok(all.clone())),
             (&[], Ok(BTreeSet::new())),
             (&["-deployment-controller"], Ok(BTreeSet::new())),

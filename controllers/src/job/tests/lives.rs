@@ -1,7 +1,5 @@
 //! Whole lives of Jobs over an in-memory API.
 
-use std::time::Duration;
-
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -203,6 +201,5 @@ async fn orphans_are_adopted_and_let_go() {
     assert_eq!(of(&pods, "theirs")["metadata"]["finalizers"], json!([TRACKING]), "another controller's");
     let other = world.fake.get(&kinds::jobs(), "n", "other").unwrap();
     assert!(other["status"].is_null(), "managed elsewhere");
-    tokio::time::sleep(Duration::from_secs(1)).await;
     world.end().await;
 }
