@@ -205,3 +205,36 @@ pub(crate) fn grace(ground: &Ground<'_>) {
     let events = ground.kubectl.run("get events --field-selector involvedObject.name=polite").ok();
     assert!(events.contains("Stopping container main"), "{events}");
 }
+
+/// Resources of running containers change in place, or by a restart where the pod asks for one.
+pub(crate) fn resize(ground: &Ground<'_>) {
+    let mut object = pod("box", STAY);
+    let main = &mut object["spec"]["containers"][0];
+    let both = json!({"cpu": "100m", "memory": "32Mi"});
+    main["resources"] = json!({"requests": both, "limits": both});
+    main["resizePolicy"] = json!([{"resourceName": "memory", "restartPolicy": "RestartContainer"}]);
+    ground.run(&object);
+    let quota = "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cut -d ' ' -f 1 /sys/fs/cgroup/cpu.max";
+    ground.await_said("box", quota, "10000");
+    let patch = |resource: &str, value: &str| {
+        let wanted = json!({resource: value});
+        let container = json!({"name": "main", "resources": {"requests": wanted, "limits": wanted}});
+        let patch = json!({"spec": {"containers": [container]}}).to_string();
+        ground.kubectl.args(&["patch", "pod", "box", "--subresource=resize", "-p", &patch])
+    };
+    patch("cpu", "200m").ok();
+    ground.await_said("box", quota, "20000");
+    ground.await_pod("box", &format!("{STATUS}/resources/limits/cpu"), &json!("200m"));
+    ground.await_pod("box", &format!("{STATUS}/allocatedResources/cpu"), &json!("200m"));
+    let resized = ground.get("box");
+    assert_eq!(resized["spec"]["containers"][0]["resources"]["limits"]["cpu"], "200m");
+    assert_eq!(resized["status"]["containerStatuses"][0]["restartCount"], 0, "in place");
+    patch("memory", "48Mi").ok();
+    ground.await_pod("box", &format!("{STATUS}/restartCount"), &json!(1));
+    ground.await_pod("box", &format!("{STATUS}/resources/limits/memory"), &json!("48Mi"));
+    let refused = patch("memory", "32Gx").fails();
+    assert!(refused.contains("quantities must match the regular expression"), "{refused}");
+    let refused = patch("cpu", "900").fails();
+    assert!(refused.contains("node didn't have enough allocatable resources: cpu, requested: 900000"), "{refused}");
+    assert_eq!(ground.get("box")["spec"]["containers"][0]["resources"]["limits"]["cpu"], "200m");
+}

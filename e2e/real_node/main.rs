@@ -33,7 +33,7 @@ enum Cluster {
 type Check = fn(&Ground<'_>);
 
 /// Each with where it runs. Long ones come first.
-const SCENARIOS: [(&str, &[Cluster], Check); 13] = {
+const SCENARIOS: [(&str, &[Cluster], Check); 15] = {
     const BOTH: &[Cluster] = &[Cluster::Host, Cluster::Tenant];
     [
         ("port-forward", BOTH, streams::port_forward),
@@ -44,6 +44,8 @@ const SCENARIOS: [(&str, &[Cluster], Check); 13] = {
         ("grace", BOTH, life::grace),
         ("logs", BOTH, streams::logs),
         ("attach", BOTH, streams::attach),
+        ("debug", BOTH, streams::debug),
+        ("resize", BOTH, life::resize),
         ("cp", BOTH, streams::cp),
         ("files", BOTH, inside::files),
         ("services", BOTH, inside::services),

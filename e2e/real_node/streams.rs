@@ -95,6 +95,40 @@ pub(crate) fn attach(ground: &Ground<'_>) {
     assert!(heard.contains("hello\n") && heard.contains("pod \"once\" deleted"), "{heard}");
 }
 
+/// A debugging container in a running pod, in the namespaces of one of its containers.
+pub(crate) fn debug(ground: &Ground<'_>) {
+    ground.stay("box");
+    let begin = |name: &str, mode: &str| {
+        format!("debug box --image={} --profile=baseline --target=main -c {name} {mode} --", crate::ground::IMAGE)
+    };
+    for (protocol, kubectl) in protocols(&ground.kubectl) {
+        // The end of the input detaches, so what the container answers to it may only be in its log.
+        kubectl.input(&format!("{} head -n1", begin(protocol, "-i")), "knock\n").ok();
+        eventually("what was typed arrived", || {
+            ground.kubectl.run(&format!("logs box -c {protocol}")).contains("knock\n")
+        });
+    }
+    let see = "tr '\\000' ' ' < /proc/1/cmdline; echo; trap exit TERM; while true; do sleep 0.1; done";
+    let arguments = begin("peek", "");
+    ground.kubectl.args(&[&arguments.split_whitespace().collect::<Vec<_>>()[..], &["sh", "-c", see]].concat()).ok();
+    eventually("it sees the processes of its target", || {
+        ground.kubectl.run("logs box -c peek").contains("while true; do sleep 0.1; done")
+    });
+    assert_eq!(ground.kubectl.run("exec box -c peek -- hostname").ok(), "box\n");
+    let is_over = |status: &serde_json::Value| status["state"]["terminated"]["exitCode"] == 0;
+    eventually("the status tells of all three", || {
+        let status = ground.get("box")["status"].clone();
+        let all = status["ephemeralContainerStatuses"].as_array().cloned().unwrap_or_default();
+        let over = all.iter().filter(|status| is_over(status)).count();
+        let runs = all.iter().any(|status| status["name"] == "peek" && status["state"]["running"].is_object());
+        if over == 2 && runs { Ok(()) } else { Err(format!("{all:#?}")) }
+    });
+    let pod = ground.get("box");
+    assert_eq!(pod["spec"]["ephemeralContainers"].as_array().map(Vec::len), Some(3));
+    assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 0);
+    assert!(ground.kubectl.run("describe pod box").ok().contains("Ephemeral Containers:"));
+}
+
 pub(crate) fn cp(ground: &Ground<'_>) {
     ground.stay("box");
     let all = bulk();

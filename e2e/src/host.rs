@@ -23,7 +23,7 @@ struct Own {
     scheduler: Option<Process>,
     controller_manager: Process,
     apiserver: Process,
-    _etcd: Process,
+    etcd: Process,
     directory: PathBuf,
     pki: Pki,
 }
@@ -84,7 +84,16 @@ impl Host {
         let own = host.own_mut();
         let scheduler = scheduler_arguments(&own.pki);
         let log = logs.join("kube-scheduler.log");
-        own.scheduler = Some(Process::start(&assets.path("kube-scheduler"), &scheduler, &log));
+        let scheduler = Process::start(&assets.path("kube-scheduler"), &scheduler, &log);
+        for (name, process) in [
+            ("etcd", &own.etcd),
+            ("kube-apiserver", &own.apiserver),
+            ("kube-controller-manager", &own.controller_manager),
+            ("kube-scheduler", &scheduler),
+        ] {
+            machine.remember(name, process.id());
+        }
+        own.scheduler = Some(scheduler);
         let settings = node::Settings {
             logs,
             kubelet_kubeconfig: &own.pki.node_kubeconfig,
@@ -122,8 +131,7 @@ impl Host {
         eventually("the default service account exists", || kubectl.run("get serviceaccount default").result());
         let kubeconfig = pki.kubeconfig.clone();
         let directory = directory.to_owned();
-        let own =
-            Own { node: None, kwok: None, scheduler: None, controller_manager, apiserver, _etcd: etcd, directory, pki };
+        let own = Own { node: None, kwok: None, scheduler: None, controller_manager, apiserver, etcd, directory, pki };
         Self { kubeconfig, kubectl, own: Some(own) }
     }
 

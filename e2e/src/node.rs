@@ -55,16 +55,17 @@ impl Node {
     pub(crate) fn start(machine: Machine, assets: &Assets, kubectl: &Kubectl, settings: &Settings<'_>) -> Self {
         config::write(machine.directory(), settings);
         let containerd = start(&machine, Path::new("containerd"), &config::containerd_arguments(), settings);
-        let kubelet = start(&machine, &assets.path("kubelet"), &config::kubelet_arguments(settings), settings);
-        let proxy = start(&machine, &assets.path("kube-proxy"), &config::proxy_arguments(), settings);
-        let mut node = Self { kubelet, proxy, _containerd: containerd, machine };
-        eventually("containerd answers", || node.ctr(&["version"]).result());
-        let pause = node.machine.directory().join("pause.tar");
+        // A kubelet that finds no containerd ends.
+        eventually("containerd answers", || ctr(&["version"]).result());
+        let pause = machine.directory().join("pause.tar");
         Image::new(PAUSE)
             .file(Path::new("/bin/busybox"), "bin/busybox")
             .entrypoint(&["/bin/busybox", "sleep", "2147483647"])
             .write(&pause);
-        node.import_image(&pause);
+        import(&pause);
+        let kubelet = start(&machine, &assets.path("kubelet"), &config::kubelet_arguments(settings), settings);
+        let proxy = start(&machine, &assets.path("kube-proxy"), &config::proxy_arguments(), settings);
+        let mut node = Self { kubelet, proxy, _containerd: containerd, machine };
         eventually("the node is schedulable", || {
             node.kubelet.alive().expect("the kubelet runs");
             node.proxy.alive().expect("kube-proxy runs");
@@ -85,27 +86,35 @@ impl Node {
     /// # Panics
     /// When the archive is no image.
     pub fn import_image(&self, archive: &Path) {
-        let said = self.ctr(&["images", "import", &archive.display().to_string()]).ok();
-        // `unpacking registry.example/pause:1 (sha256:…)...done`
-        let names = said.lines().filter_map(|line| line.strip_prefix("unpacking ")?.split(' ').next());
-        for name in names {
-            eventually("the kubelet's side of containerd has seen the image", || {
-                let query = format!("name=={name}");
-                self.ctr(&["images", "list", &query]).contains("io.cri-containerd.image=managed")
-            });
-        }
+        import(archive);
+    }
+
+    /// Writes down a process that runs beside the node, so that a later run ends it when this one is killed.
+    pub(crate) fn remember(&self, name: &str, id: u32) {
+        self.machine.remember(name, id);
     }
 
     /// Where containers' logs are on this machine: `<namespace>_<pod>_<uid>/<container>/<restarts>.log`.
     pub fn pod_logs(&self) -> PathBuf {
         self.machine.directory().join(config::POD_LOGS)
     }
+}
 
-    fn ctr(&self, arguments: &[&str]) -> crate::Output {
-        let mut ctr = Command::new("ctr");
-        ctr.arg("--address").arg(config::socket(self.machine.directory())).arg("--namespace=k8s.io").args(arguments);
-        command::complete(ctr, "")
+fn import(archive: &Path) {
+    let said = ctr(&["images", "import", &archive.display().to_string()]).ok();
+    // `unpacking registry.example/pause:1 (sha256:…)...done`
+    let names = said.lines().filter_map(|line| line.strip_prefix("unpacking ")?.split(' ').next());
+    for name in names {
+        eventually("the kubelet's side of containerd has seen the image", || {
+            ctr(&["images", "list", &format!("name=={name}")]).contains("io.cri-containerd.image=managed")
+        });
     }
+}
+
+fn ctr(arguments: &[&str]) -> crate::Output {
+    let mut ctr = Command::new("ctr");
+    ctr.arg("--address").arg(config::socket(Path::new(machine::DIRECTORY))).arg("--namespace=k8s.io").args(arguments);
+    command::complete(ctr, "")
 }
 
 fn start(machine: &Machine, program: &Path, arguments: &[String], settings: &Settings<'_>) -> Process {

@@ -88,7 +88,8 @@ impl Scenario {
         let host = Host::start_with_node(&assets, directory.path(), &logs)?;
         let arguments = [&[format!("--advertise-address={}", Node::ADDRESS)], arguments].concat();
         let how = (Form::Up.chosen_or(), arguments.as_slice());
-        let rowhouse = Rowhouse::start(&assets, &host, directory.path(), &logs, how);
+        let mut rowhouse = Rowhouse::start(&assets, &host, directory.path(), &logs, how);
+        host.node().remember("rowhouse", rowhouse.process().id());
         Ok(Self { rowhouse, host, etcd: None, assets, logs, directory })
     }
 

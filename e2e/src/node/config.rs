@@ -9,8 +9,6 @@ use crate::port;
 
 /// Directory of containers' logs, in the node's directory.
 pub(super) const POD_LOGS: &str = "pod-logs";
-/// Name of the CNI network, and so of what CNI keeps of it.
-pub(super) const NETWORK: &str = "rowhouse-e2e";
 
 /// containerd's socket.
 pub(super) fn socket(directory: &Path) -> PathBuf {
@@ -101,7 +99,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 
 fn network(directory: &Path) -> serde_json::Value {
     json!({
-        "cniVersion": "0.4.0", "name": NETWORK,
+        "cniVersion": "0.4.0", "name": "rowhouse-e2e",
         "plugins": [{
             "type": "bridge", "bridge": machine::BRIDGE, "isGateway": true, "hairpinMode": true,
             "ipam": {

@@ -46,9 +46,9 @@ fn removal(table: &str, saved: &str) -> Option<String> {
         return None;
     }
     let leads_to_ours = |rule: &&str| {
-        let mut words = rule.split(' ');
-        let from = words.next().unwrap_or_default();
-        !is_ours(from) && words.skip_while(|word| *word != "-j").nth(1).is_some_and(is_ours)
+        // Comments may hold any words; none of ours ends in the name of a chain.
+        let words: Vec<&str> = rule.split(' ').collect();
+        !is_ours(words[0]) && words.windows(2).any(|pair| pair[0] == "-j" && is_ours(pair[1]))
     };
     let jumps: Vec<&str> = saved.lines().filter_map(|line| line.strip_prefix("-A ")).filter(leads_to_ours).collect();
     let mut script = format!("*{table}\n");

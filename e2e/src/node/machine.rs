@@ -76,9 +76,12 @@ impl Machine {
         Path::new(DIRECTORY)
     }
 
-    /// Writes down a process, so that a later run ends it when this one is killed.
-    pub(super) fn remember(&self, name: &str, id: u32) {
-        std::fs::write(self.directory().join("pids").join(name), id.to_string()).expect("the directory is writable");
+    /// Writes down a process, so that a later run ends it when this one is killed: its number, and when it was started,
+    /// which tells it from another that gets the number later.
+    pub(crate) fn remember(&self, name: &str, id: u32) {
+        let started = sweep::started(&id.to_string()).unwrap_or_default();
+        std::fs::write(self.directory().join("pids").join(name), format!("{id} {started}"))
+            .expect("the directory is writable");
     }
 }
 

@@ -46,11 +46,13 @@ pub(super) fn everything() {
 fn end_remembered() {
     let Ok(entries) = std::fs::read_dir(Path::new(DIRECTORY).join("pids")) else { return };
     for entry in entries.flatten() {
-        let id = std::fs::read_to_string(entry.path()).unwrap_or_default();
-        // The number may be somebody else's by now; ours have the directory in their arguments.
-        if command_line(&id).is_some_and(|line| line.contains(DIRECTORY)) {
-            kill(&id);
-            wait_until(&format!("process {id} is gone"), || !Path::new("/proc").join(&id).exists() || is_zombie(&id));
+        let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        let Some((id, began)) = text.split_once(' ') else { continue };
+        // Another start means that the number is somebody else's by now.
+        let runs = || started(id).is_some_and(|at| at == began) && !is_zombie(id);
+        if runs() {
+            kill(id);
+            wait_until(&format!("process {id} is gone"), || !runs());
         }
     }
 }
@@ -125,12 +127,12 @@ fn remove_network() {
 
 fn remove_files() {
     let is_ours = |path: &Path| std::fs::read_link(path).is_ok_and(|target| target.starts_with(DIRECTORY));
-    let is_of_our_network =
-        |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(config::NETWORK));
+    // Results name the network namespace, of loopback devices too.
+    let is_of_our_pods = |path: &Path| std::fs::read_to_string(path).is_ok_and(|text| text.contains(DIRECTORY));
     // A kubelet that works keeps its socket open; one of somebody else's would have kept ours from starting.
     let is_socket = |path: &Path| path.ends_with("kubelet.sock");
     let kinds: [(&str, Owns<'_>); 3] =
-        [(LOG_LINKS, &is_ours), (CNI_RESULTS, &is_of_our_network), (DEVICE_PLUGINS, &is_socket)];
+        [(LOG_LINKS, &is_ours), (CNI_RESULTS, &is_of_our_pods), (DEVICE_PLUGINS, &is_socket)];
     for (directory, ours) in kinds {
         for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
             if ours(&entry.path()) {
@@ -187,14 +189,24 @@ fn files_named(directory: &Path, name: &str) -> Vec<PathBuf> {
 }
 
 fn command_line(id: &str) -> Option<String> {
-    let number: u32 = id.trim().parse().ok()?;
+    let number: u32 = id.parse().ok()?;
     let bytes = std::fs::read(format!("/proc/{number}/cmdline")).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// When a process was started, in ticks since the machine was. None when there is no such process.
+pub(super) fn started(id: &str) -> Option<String> {
+    stat(id)?.split(' ').nth(19).map(str::to_owned)
+}
+
 fn is_zombie(id: &str) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
+    stat(id).is_some_and(|stat| stat.starts_with('Z'))
+}
+
+/// What follows the name of a process in `/proc/<id>/stat` (proc_pid_stat(5)), from its third field on.
+fn stat(id: &str) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    text.rsplit_once(") ").map(|(_, rest)| rest.to_owned())
 }
 
 fn kill(id: &str) {
