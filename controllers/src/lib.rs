@@ -17,6 +17,7 @@ mod deployment;
 mod disruption;
 mod endpoint_slices;
 mod endpoints;
+mod ephemeral;
 pub mod events;
 mod expectations;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub mod informer;
 mod job;
 mod key;
 mod kinds;
+mod mirroring;
 mod object;
 mod pod;
 mod pod_gc;

@@ -215,11 +215,23 @@ fn prune_container(status: &mut Map<String, Value>) {
     }
 }
 
+/// Of the volumes only the names of ephemeral ones stay.
+fn prune_volumes(spec: &mut Map<String, Value>) {
+    let Some(volumes) = spec.get_mut("volumes").and_then(Value::as_array_mut) else { return };
+    volumes.retain(|volume| volume.get("ephemeral").is_some_and(|ephemeral| !ephemeral.is_null()));
+    if volumes.is_empty() {
+        spec.remove("volumes");
+    } else {
+        each(spec, "volumes").for_each(|volume| keep(volume, &["name"]));
+    }
+}
+
 /// Leaves of a pod what [`Pod`] reads; about a quarter of it.
 pub(crate) fn prune(pod: &mut Value) {
     if let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) {
-        let fields = ["nodeName", "hostname", "subdomain", "containers", "initContainers"];
+        let fields = ["nodeName", "hostname", "subdomain", "containers", "initContainers", "volumes"];
         keep(spec, &fields);
+        prune_volumes(spec);
         for field in ["containers", "initContainers"] {
             each(spec, field).for_each(|container| keep(container, &["name", "ports", "restartPolicy"]));
         }

@@ -13,7 +13,7 @@ use crate::client::Objects;
 use crate::events::Recorder;
 use crate::informer::{Informer, Prune, Selector};
 use crate::{
-    cluster_role, cron_job, deployment, disruption, endpoint_slices, endpoints, job, kinds, pod, pod_gc, replica_set,
+    cluster_role, cron_job, deployment, disruption, endpoint_slices, endpoints, ephemeral, job, kinds, mirroring, pod, pod_gc, replica_set,
     root_ca, service, service_account, stateful_set, tokens, ttl,
 };
 
@@ -50,11 +50,15 @@ pub enum Which {
     Endpoints,
     /// EndpointSlices of Services.
     EndpointSlice,
+    /// EndpointSlices of Endpoints that users keep.
+    EndpointSliceMirroring,
+    /// Claims of ephemeral volumes.
+    EphemeralVolume,
 }
 
 impl Which {
     /// Every controller there is.
-    pub const ALL: [Which; 15] = [
+    pub const ALL: [Which; 17] = [
         Self::ServiceAccount,
         Self::RootCa,
         Self::ServiceAccountToken,
@@ -70,6 +74,8 @@ impl Which {
         Self::PodGarbage,
         Self::Endpoints,
         Self::EndpointSlice,
+        Self::EndpointSliceMirroring,
+        Self::EphemeralVolume,
     ];
 }
 
@@ -120,6 +126,8 @@ fn start(which: Which, context: &Context, shutdown: CancellationToken) -> BoxFut
         Which::PodGarbage => Box::pin(pod_gc::run(context, shutdown)),
         Which::Endpoints => Box::pin(endpoints::run(context, shutdown)),
         Which::EndpointSlice => Box::pin(endpoint_slices::run(context, shutdown)),
+        Which::EndpointSliceMirroring => Box::pin(mirroring::run(context, shutdown)),
+        Which::EphemeralVolume => Box::pin(ephemeral::run(context, shutdown)),
     }
 }
 
@@ -142,6 +150,7 @@ struct Informers {
     endpoint_slices: OnceLock<Informer>,
     endpoints: OnceLock<Informer>,
     jobs: OnceLock<Informer>,
+    mirrored_slices: OnceLock<Informer>,
     namespaces: OnceLock<Informer>,
     nodes: OnceLock<Informer>,
     persistent_volume_claims: OnceLock<Informer>,
@@ -191,6 +200,7 @@ impl Context {
         disruption_budgets: disruption_budgets(Selector::default(), None);
         endpoint_slices: endpoint_slices(endpoint_slices::managed(), None);
         endpoints: endpoints(Selector::default(), None);
+        mirrored_slices: endpoint_slices(mirroring::managed(), None);
         jobs: jobs(Selector::default(), None);
         namespaces: namespaces(Selector::default(), Some(prune_namespace));
         nodes: nodes(Selector::default(), Some(prune_to_identity));
@@ -267,6 +277,8 @@ mod tests {
             Which::PodGarbage => 12,
             Which::Endpoints => 13,
             Which::EndpointSlice => 14,
+            Which::EndpointSliceMirroring => 15,
+            Which::EphemeralVolume => 16,
         }
     }
 }

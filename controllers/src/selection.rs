@@ -28,6 +28,8 @@ impl Which {
             Self::PodGarbage => "pod-garbage-collector-controller",
             Self::Endpoints => "endpoints-controller",
             Self::EndpointSlice => "endpointslice-controller",
+            Self::EndpointSliceMirroring => "endpointslice-mirroring-controller",
+            Self::EphemeralVolume => "ephemeral-volume-controller",
         }
     }
 }
