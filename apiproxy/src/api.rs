@@ -52,7 +52,7 @@ impl Api {
     ) -> Self {
         Self {
             catalog: Catalog::new(store.clone()),
-            routes: Arc::default(),
+            routes: Arc::new(Routes::of(store.clone())),
             rbac: crate::authz::rbac::Cache::default(),
             admission: crate::admission::Caches::default(),
             turns: crate::quota::Turns::default(),

@@ -36,6 +36,7 @@ mod lifecycle;
 mod quota;
 mod read;
 mod select;
+mod sharing;
 mod watch;
 mod write;
 

@@ -15,6 +15,7 @@ use percent_encoding::percent_decode_str;
 use tenancy::{TenantId, fleet, route};
 
 use crate::respond::Error;
+use crate::sharing;
 
 /// Which API a connection speaks to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,14 @@ pub struct Info {
     pub path: String,
     /// Query parameters, decoded.
     pub query: Query,
+}
+
+impl Info {
+    /// Whether names in the objects asked for carry their tenant: all of the fleet view but the control plane's own
+    /// records.
+    pub fn has_fleet_names(&self) -> bool {
+        self.realm == Realm::Fleet && self.group != route::GROUP
+    }
 }
 
 /// Decoded query parameters, in order.
@@ -287,7 +296,7 @@ fn fleet_names(info: &mut Info) -> Result<(), Error> {
         return Ok(());
     }
     let (tenant, plain) = fleet::split(joined).ok_or_else(|| bad(joined))?;
-    if tenant == TenantId::SYSTEM {
+    if tenant == TenantId::SYSTEM && !sharing::is_shared(&info.group, &info.resource) {
         return Err(bad(joined));
     }
     let plain = plain.to_owned();

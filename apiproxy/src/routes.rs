@@ -12,11 +12,13 @@ use std::sync::{Arc, OnceLock, RwLock};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use store::Store;
 use tenancy::TenantId;
 use tenancy::route::RouteSpec;
 use tokio::sync::watch;
 
 use crate::authn::service_account::TokenKeys;
+use crate::sharing;
 
 /// One tenant being served.
 #[derive(Debug)]
@@ -77,9 +79,9 @@ pub fn certified_key(certificates: &str, key: &str) -> Option<Arc<CertifiedKey>>
 }
 
 /// All tenants being served.
-#[derive(Debug)]
 pub struct Routes {
     table: RwLock<Table>,
+    store: OnceLock<Store>,
     changes: watch::Sender<u64>,
 }
 
@@ -89,13 +91,24 @@ struct Table {
     by_name: HashMap<String, TenantId>,
 }
 
+impl std::fmt::Debug for Routes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Routes").field("tenants", &self.len()).finish_non_exhaustive()
+    }
+}
+
 impl Default for Routes {
     fn default() -> Self {
-        Self { table: RwLock::default(), changes: watch::Sender::new(0) }
+        Self { table: RwLock::default(), store: OnceLock::new(), changes: watch::Sender::new(0) }
     }
 }
 
 impl Routes {
+    /// The routes of a store, which learns from them what tenants see of what they share.
+    pub(crate) fn of(store: Store) -> Self {
+        Self { store: OnceLock::from(store), ..Self::default() }
+    }
+
     /// Registers a tenant or replaces its record. A name belongs to the tenant registered last.
     pub fn put(&self, id: TenantId, spec: RouteSpec) {
         let mut table = self.table.write().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -103,6 +116,9 @@ impl Routes {
             && old.spec == spec
         {
             return;
+        }
+        if let Some(store) = self.store.get() {
+            store.set_sight(id, &sharing::sight(&spec.sight));
         }
         table.forget_name(id);
         table.by_name.insert(spec.tenant.as_str().to_owned(), id);

@@ -3,7 +3,7 @@
 use schema::Resource;
 use schema::selector::{FieldSelector, LabelSelector};
 use store::{Object, Revision};
-use tenancy::{TenantId, fleet};
+use tenancy::fleet;
 
 use crate::request::{Info, Realm};
 use crate::respond::Error;
@@ -63,7 +63,7 @@ impl Selection {
             fields.push((term.field.clone(), term.equal, term.value.clone()));
         }
         let name = (info.named_by_path && info.verb == "watch").then(|| info.name.clone());
-        let fleet = info.realm == Realm::Fleet && info.tenant != Some(TenantId::SYSTEM);
+        let fleet = info.has_fleet_names();
         Ok(Self { labels, fields, name, fleet, own })
     }
 

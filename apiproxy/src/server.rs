@@ -28,7 +28,7 @@ use crate::routes::follow;
 use crate::serve::handle;
 use crate::tls::{Connection, Entrance, Internal, server_config};
 use crate::visit::Strangers;
-use crate::{bootstrap, lifecycle};
+use crate::{bootstrap, lifecycle, sharing};
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -82,8 +82,8 @@ impl Server {
             }
             (None, None) => Backend::Memory,
         };
-        let base = bootstrap::base();
-        let store = Store::open(store::Config { backend, base, history, ..store::Config::default() })?;
+        let (base, shared) = (bootstrap::base(), sharing::collections());
+        let store = Store::open(store::Config { backend, base, shared, history, ..store::Config::default() })?;
         let front = Front::open(&store, &config.names).await?;
         let fleet_token = if config.fleet_token.is_empty() { fleet_token(&store).await? } else { config.fleet_token };
         let api = Arc::new(Api::new(store, config.services, config.host, fleet_token));

@@ -13,8 +13,8 @@ use crate::client::Objects;
 use crate::events::Recorder;
 use crate::informer::{Informer, Prune, Selector};
 use crate::{
-    cluster_role, cron_job, deployment, disruption, endpoint_slices, endpoints, ephemeral, job, kinds, mirroring, pod, pod_gc, replica_set,
-    root_ca, service, service_account, stateful_set, tokens, ttl,
+    cluster_role, cron_job, deployment, disruption, endpoint_slices, endpoints, ephemeral, job, kinds, mirroring, pod,
+    pod_gc, replica_set, root_ca, service, service_account, stateful_set, tokens, ttl,
 };
 
 /// A controller that can be run.

@@ -203,6 +203,19 @@ impl Writer {
         ended(self.fleet.merge(kind, (&key.fleet_namespace(), &key.name), part, &patch).await)
     }
 
+    /// Sets the finalizers of a virtual object, if nobody has changed it meanwhile.
+    pub(crate) async fn finalizers(
+        &self,
+        kind: &ApiResource,
+        key: &Key,
+        own: &Virtual<Value>,
+        wanted: &[String],
+    ) -> Written {
+        let version = crate::json::text(&own.0, "/metadata/resourceVersion");
+        let patch = json!({ "metadata": { "uid": uid(&own.0), "resourceVersion": version, "finalizers": wanted } });
+        ended(self.fleet.merge(kind, (&key.fleet_namespace(), &key.name), Part::Object, &patch).await)
+    }
+
     /// Reads a virtual object live.
     ///
     /// # Errors

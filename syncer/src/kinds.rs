@@ -40,6 +40,22 @@ kinds! {
     NETWORK_POLICIES = "networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies";
     /// EndpointSlices.
     ENDPOINT_SLICES = "discovery.k8s.io", "v1", "EndpointSlice", "endpointslices";
+    /// Ingresses.
+    INGRESSES = "networking.k8s.io", "v1", "Ingress", "ingresses";
+    /// PodDisruptionBudgets.
+    DISRUPTION_BUDGETS = "policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets";
+    /// PersistentVolumeClaims.
+    CLAIMS = "", "v1", "PersistentVolumeClaim", "persistentvolumeclaims";
+    /// PersistentVolumes, in the fleet view only.
+    VOLUMES = "", "v1", "PersistentVolume", "persistentvolumes";
+    /// StorageClasses.
+    STORAGE_CLASSES = "storage.k8s.io", "v1", "StorageClass", "storageclasses";
+    /// IngressClasses.
+    INGRESS_CLASSES = "networking.k8s.io", "v1", "IngressClass", "ingressclasses";
+    /// PriorityClasses.
+    PRIORITY_CLASSES = "scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses";
+    /// RuntimeClasses.
+    RUNTIME_CLASSES = "node.k8s.io", "v1", "RuntimeClass", "runtimeclasses";
     /// CustomResourceDefinitions.
     CUSTOM_RESOURCE_DEFINITIONS = "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions";
     /// Tenants, on the host.

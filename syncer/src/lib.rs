@@ -28,12 +28,16 @@ pub mod plan;
 pub mod translate;
 
 mod apply;
+mod born;
+mod classes;
 mod companion;
 mod expect;
 mod held;
 mod limits;
 mod mirror;
+mod namespaces;
 mod nodes;
+mod objects;
 mod references;
 mod report;
 mod step;

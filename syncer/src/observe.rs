@@ -13,6 +13,7 @@ use crate::tenants::ours;
 use crate::translate::Place;
 use crate::translate::applied::prune_to_print;
 use crate::translate::config::Kind;
+use crate::translate::endpoint_slice::{BY_SELECTOR, KEPT_BY};
 
 /// The two informers of one kind.
 #[derive(Clone)]
@@ -34,6 +35,18 @@ pub(crate) struct Observed {
     pub(crate) config_maps: Sides,
     /// Secrets, likewise: no data stays in memory.
     pub(crate) secrets: Sides,
+    /// PersistentVolumeClaims, complete on both sides.
+    pub(crate) claims: Sides,
+    /// Ingresses; of ours, what is applied and the status.
+    pub(crate) ingresses: Sides,
+    /// NetworkPolicies; of ours, what is applied.
+    pub(crate) network_policies: Sides,
+    /// PodDisruptionBudgets; of ours, what is applied.
+    pub(crate) disruption_budgets: Sides,
+    /// EndpointSlices that no selector makes; of ours, what is applied.
+    pub(crate) endpoint_slices: Sides,
+    /// PersistentVolumes of the tenants.
+    pub(crate) volumes: Informer,
     /// Nodes: those of the host without what changes all the time, and the tenants' view of them.
     pub(crate) nodes: Sides,
 }
@@ -50,7 +63,18 @@ impl Observed {
             own: Informer::start(fleet.clone(), kind, &all, Some(prune_to_metadata)),
             host: Informer::start(host.clone(), kind, &ours(ManagedFields::Keep), Some(prune_to_print)),
         };
+        let followed = |kind: &ApiResource, selector: &Selector, prune: fn(&mut Value)| Sides {
+            own: Informer::start(fleet.clone(), kind, selector, None),
+            host: Informer::start(host.clone(), kind, &ours(ManagedFields::Keep), Some(prune)),
+        };
+        let kept_by_hand = Selector { labels: Some(format!("{KEPT_BY}!={BY_SELECTOR}")), ..Selector::default() };
         Self {
+            claims: complete(&kinds::CLAIMS),
+            ingresses: followed(&kinds::INGRESSES, &all, prune_to_print_and_status),
+            network_policies: followed(&kinds::NETWORK_POLICIES, &all, prune_to_print),
+            disruption_budgets: followed(&kinds::DISRUPTION_BUDGETS, &all, prune_to_print),
+            endpoint_slices: followed(&kinds::ENDPOINT_SLICES, &kept_by_hand, prune_to_print),
+            volumes: Informer::start(fleet.clone(), &kinds::VOLUMES, &all, None),
             pods: complete(&kinds::PODS),
             services: complete(&kinds::SERVICES),
             config_maps: reduced(&kinds::CONFIG_MAPS),
@@ -102,6 +126,15 @@ fn prune_to_metadata(object: &mut Value) {
     let kept = ["name", "namespace", "uid", "resourceVersion", "deletionTimestamp"];
     let metadata = kept.iter().filter_map(|name| Some(((*name).to_owned(), field(name)?))).collect();
     *object = json!({ "metadata": Value::Object(metadata) });
+}
+
+/// Of our object on the host what we have applied, and what the host says about it.
+fn prune_to_print_and_status(object: &mut Value) {
+    let status = object.get("status").cloned();
+    prune_to_print(object);
+    if let (Some(object), Some(status)) = (object.as_object_mut(), status) {
+        object.insert("status".into(), status);
+    }
 }
 
 /// Of a node only what tenants may see: heartbeats, images and volumes change all the time.

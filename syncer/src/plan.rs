@@ -1,6 +1,7 @@
 //! What to do about a pair: pure decisions, one table per kind. The writer (`apply`) does what they say.
 
 pub mod config;
+pub mod object;
 pub mod pod;
 pub mod service;
 
@@ -54,6 +55,10 @@ pub enum Action {
     ReportStatus(Virtual<Value>),
     /// Fill in what the host has given out (`spec` of the virtual object).
     ReportSpec(Virtual<Value>),
+    /// Show the tenant the volume behind a bound claim.
+    ShowVolume(Virtual<Value>),
+    /// Set the finalizers of the virtual object.
+    Finalizers(Vec<String>),
     /// Tell the tenant that the object cannot run, and why.
     Refuse(Refused),
     /// Look again later.
@@ -83,8 +88,10 @@ pub enum Proof {
     Deleting,
     /// The virtual object with this uid seems to be gone: to be confirmed by a live read, and rate-limited.
     Gone(String),
-    /// No pod refers to it any more.
+    /// Nothing refers to it any more.
     Unreferenced,
+    /// The virtual object is there and wants no twin.
+    Unwanted,
 }
 
 /// What to do, in this order.

@@ -1,4 +1,4 @@
-//! Which ConfigMaps and Secrets are referred to by pods, kept current from the watch of pods.
+//! Which ConfigMaps and Secrets are referred to by pods and ingresses, kept current from their watches.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,6 +7,7 @@ use controllers::informer::{Change, Raw};
 
 use crate::side::Key;
 use crate::translate::config::Kind;
+use crate::translate::ingress;
 use crate::translate::pod::Referenced;
 
 /// Counts of references, by object.
@@ -20,7 +21,7 @@ impl References {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a pod refers to the object.
+    /// Whether anything refers to the object.
     pub(crate) fn contains(&self, kind: Kind, key: &Key) -> bool {
         self.counts().contains_key(&(kind, key.clone()))
     }
@@ -33,9 +34,15 @@ impl References {
             (Some(old), Some(new)) => old.uid() == new.uid() && !has_ephemeral(new),
             _ => false,
         };
-        if same {
-            return Vec::new();
-        }
+        if same { Vec::new() } else { self.count(change, of) }
+    }
+
+    /// Takes in a change of a virtual ingress, whose references may change.
+    pub(crate) fn follow_ingress(&self, change: &Change) -> Vec<(Kind, Key)> {
+        self.count(change, of_ingress)
+    }
+
+    fn count(&self, change: &Change, of: fn(&Raw) -> Vec<(Kind, Key)>) -> Vec<(Kind, Key)> {
         let (gone, come) = (change.old.as_deref().map(of), change.new.as_deref().map(of));
         let mut changed = Vec::new();
         let mut counts = self.counts();
@@ -74,6 +81,14 @@ pub(crate) fn of(pod: &Raw) -> Vec<(Kind, Key)> {
     config_maps.chain(referenced.secrets.iter().map(|name| (Kind::Secret, object(name)))).collect()
 }
 
+/// What a virtual ingress refers to.
+fn of_ingress(ingress: &Raw) -> Vec<(Kind, Key)> {
+    let Some(key) = Key::of_fleet(ingress.namespace(), ingress.name()) else { return Vec::new() };
+    let value = ingress.value();
+    let names = ingress::secrets(&value);
+    names.map(|name| (Kind::Secret, Key::new(key.tenant, &key.namespace, name))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -106,5 +121,23 @@ mod tests {
         let changed = references.follow(&Change { old: Some(b), new: Some(again) });
         assert_eq!(changed.len(), 2);
         assert!(!references.contains(conf.0, &conf.1));
+    }
+    #[test]
+    fn an_ingress_refers_to_the_secrets_it_names_now() {
+        let references = References::default();
+        let id = TenantId::from_uid("t");
+        let ingress = |secret: &str| {
+            let object = json!({ "metadata": { "namespace": fleet::join(id, "shop"), "name": "web", "uid": "1" },
+                "spec": { "tls": [{ "secretName": secret }, { "hosts": ["no.secret"] }] } });
+            Some(Arc::new(Raw::from_value(&object).unwrap()))
+        };
+        let secret = |name: &str| (Kind::Secret, Key::new(id, "shop", name));
+        assert_eq!(references.follow_ingress(&Change { old: None, new: ingress("a") }), [secret("a")]);
+        assert_eq!(references.follow_ingress(&Change { old: ingress("a"), new: ingress("a") }), []);
+        assert_eq!(
+            references.follow_ingress(&Change { old: ingress("a"), new: ingress("b") }),
+            [secret("b"), secret("a")]
+        );
+        assert_eq!(references.follow_ingress(&Change { old: ingress("b"), new: None }), [secret("b")]);
     }
 }

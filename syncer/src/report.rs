@@ -2,8 +2,9 @@
 
 use controllers::events::{Level, Recorder, Regarding};
 use jiff::Timestamp;
+use kube::core::ApiResource;
 use serde_json::{Value, json};
-use tenancy::Virtual;
+use tenancy::{Virtual, fleet};
 
 use crate::json;
 use crate::side::Key;
@@ -33,17 +34,19 @@ impl Reporter {
     /// Tells about an object.
     pub(crate) fn tell(
         &self,
-        kind: &str,
+        kind: &ApiResource,
         key: &Key,
         own: &Virtual<Value>,
         level: Level,
         reason: &'static str,
         message: String,
     ) {
+        let is_namespaced = !key.namespace.is_empty();
         let regarding = Regarding {
-            api_version: "v1".to_owned(),
-            kind: kind.to_owned(),
-            namespace: key.fleet_namespace(),
+            api_version: kind.api_version.clone(),
+            kind: kind.kind.clone(),
+            // Events about objects without a namespace are in `default`, as upstream's.
+            namespace: if is_namespaced { key.fleet_namespace() } else { fleet::join(key.tenant, "default") },
             name: key.name.to_string(),
             uid: crate::side::uid(&own.0).to_owned(),
             resource_version: json::text(&own.0, "/metadata/resourceVersion").to_owned(),

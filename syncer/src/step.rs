@@ -6,17 +6,19 @@ use controllers::client::Part;
 use controllers::events::Level;
 use controllers::queue::Outcome;
 use jiff::Timestamp;
-use kube::core::ApiResource;
 use serde_json::{Value, json};
 use tenancy::{Host, Virtual};
 
 use crate::alerts::Alerts;
 use crate::apply::{Writer, Written};
+use crate::born::Born;
+use crate::classes::Classes;
 use crate::companion::{self, Need, Owner};
 use crate::expect::Expected;
 use crate::held::{self, Held};
 use crate::metrics::Metrics;
-use crate::observe::{Observed, Sides};
+use crate::namespaces::Namespaces;
+use crate::observe::Observed;
 use crate::pair::{self, Pair};
 use crate::places::Places;
 use crate::plan::{self, Action, DeleteHost, Plan, Proof};
@@ -24,6 +26,7 @@ use crate::references::References;
 use crate::report::{EVICTED, HOST_REFUSED, LEFT_OUT, REFUSED, Reporter, refused_conditions};
 use crate::side::{Key, uid};
 use crate::translate::config::Kind;
+use crate::translate::ingress;
 use crate::translate::names::Names;
 use crate::translate::pod::{Companion, Referenced, ServiceLink, companion_name};
 use crate::translate::{Place, Refused};
@@ -36,57 +39,6 @@ const LAG_LOOK: Duration = Duration::from_secs(2);
 /// Pauses between attempts at something the host refuses.
 const REFUSED_PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(900));
 
-/// Kinds that are born in the tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Born {
-    /// Pods.
-    Pod,
-    /// Services.
-    Service,
-    /// ConfigMaps.
-    ConfigMap,
-    /// Secrets.
-    Secret,
-}
-
-impl Born {
-    /// As in `kind:`.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Born::Pod => "Pod",
-            Born::Service => "Service",
-            Born::ConfigMap => "ConfigMap",
-            Born::Secret => "Secret",
-        }
-    }
-
-    fn resource(self) -> &'static ApiResource {
-        match self {
-            Born::Pod => &kinds::PODS,
-            Born::Service => &kinds::SERVICES,
-            Born::ConfigMap => &kinds::CONFIG_MAPS,
-            Born::Secret => &kinds::SECRETS,
-        }
-    }
-
-    fn config(self) -> Option<Kind> {
-        match self {
-            Born::ConfigMap => Some(Kind::ConfigMap),
-            Born::Secret => Some(Kind::Secret),
-            Born::Pod | Born::Service => None,
-        }
-    }
-}
-
-impl From<Kind> for Born {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::ConfigMap => Born::ConfigMap,
-            Kind::Secret => Born::Secret,
-        }
-    }
-}
-
 /// Everything a step needs.
 pub(crate) struct Stepper {
     /// Both sides.
@@ -97,8 +49,12 @@ pub(crate) struct Stepper {
     pub(crate) writer: Writer,
     /// Tells tenants.
     pub(crate) reporter: Reporter,
-    /// What pods refer to.
+    /// What pods and ingresses refer to.
     pub(crate) references: References,
+    /// Labels of namespaces.
+    pub(crate) namespaces: Namespaces,
+    /// Classes of the host.
+    pub(crate) classes: Classes,
     /// Our last writes to host pods.
     pub(crate) expected_pods: Expected,
     /// Pods without room.
@@ -158,15 +114,23 @@ impl Stepper {
         key: &Key,
     ) -> Result<Option<(Plan, Option<Virtual<Value>>)>, kube::Error> {
         let pair = match kind.config() {
-            None => self.sides(kind).pair(place, key),
+            None => kind.sides(&self.observed).pair(place, key),
             Some(config) => self.config_pair(config, place, key).await?,
         };
         let Some(pair) = pair else { return Ok(None) };
+        let is_ready = self.observed.network_policies.own.is_synced() && self.classes.is_synced();
+        if kind == Born::Pod && !is_ready {
+            return Ok(None);
+        }
         let plan = match kind {
-            Born::Pod => plan::pod::plan(place, key, &pair, &|| self.links(key)),
+            Born::Pod => plan::pod::plan(place, key, &pair, &|| self.links(key), &self.granted(place, key, &pair)),
             Born::Service => plan::service::plan(place, key, &pair, Timestamp::now()),
             Born::ConfigMap => self.plan_config(Kind::ConfigMap, place, key, &pair),
             Born::Secret => self.plan_config(Kind::Secret, place, key, &pair),
+            other => match self.plan_object(other, place, key, &pair) {
+                Some(plan) => plan,
+                None => return Ok(None),
+            },
         };
         let own = match pair.sides() {
             pair::Sides::VirtualOnly(own) | pair::Sides::Both(own, _) => Some(own.clone()),
@@ -175,21 +139,12 @@ impl Stepper {
         Ok(Some((plan, own)))
     }
 
-    fn sides(&self, kind: Born) -> &Sides {
-        match kind {
-            Born::Pod => &self.observed.pods,
-            Born::Service => &self.observed.services,
-            Born::ConfigMap => &self.observed.config_maps,
-            Born::Secret => &self.observed.secrets,
-        }
-    }
-
     /// The informer knows only that a ConfigMap or Secret exists; what it holds is read when a pod refers to it.
     async fn config_pair(&self, kind: Kind, place: &Place, key: &Key) -> Result<Option<Pair>, kube::Error> {
         let sides = self.observed.config(kind);
         let known = sides.own_side(key);
-        // References are complete only when all pods have been seen.
-        if !self.observed.pods.own.is_synced() {
+        // References are complete only when all who refer have been seen.
+        if !(self.observed.pods.own.is_synced() && self.observed.ingresses.own.is_synced()) {
             return Ok(None);
         }
         let own = match known {
@@ -238,9 +193,13 @@ impl Stepper {
                 let written = self.writer.report(kind.resource(), key, own, Part::Object, "spec", &spec.0).await;
                 ("spec", follow(written, key))
             }
+            (Action::ShowVolume(volume), _) => ("volume", follow(self.show_volume(key, volume).await, key)),
+            (Action::Finalizers(wanted), Some(own)) => {
+                ("finalizers", follow(self.writer.finalizers(kind.resource(), key, own, wanted).await, key))
+            }
             (Action::Refuse(refused), Some(own)) => ("refuse", self.refuse(kind, key, own, REFUSED, refused).await),
             (Action::Note(note), Some(own)) => {
-                self.reporter.tell(kind.as_str(), key, own, Level::Warning, LEFT_OUT, note.clone());
+                self.reporter.tell(kind.resource(), key, own, Level::Warning, LEFT_OUT, note.clone());
                 ("note", Next::Go(None))
             }
             (Action::Wait { after, .. }, _) => ("wait", Next::Go(Some(*after))),
@@ -279,8 +238,14 @@ impl Stepper {
     }
 
     async fn create(&self, kind: Born, place: &Place, key: &Key, own: &Virtual<Value>, object: &Host<Value>) -> Next {
-        if kind == Born::Pod {
-            self.bring_references(place, key, own).await;
+        match kind {
+            Born::Pod => self.bring_references(place, key, own).await,
+            Born::Ingress => {
+                for name in ingress::secrets(&own.0) {
+                    self.bring(place, Kind::Secret, &Key::new(key.tenant, &key.namespace, name)).await;
+                }
+            }
+            _ => {}
         }
         self.update(kind, place, key, own, object).await
     }
@@ -291,12 +256,14 @@ impl Stepper {
         let config_maps = referenced.config_maps.iter().map(|name| (Kind::ConfigMap, name));
         let secrets = referenced.secrets.iter().map(|name| (Kind::Secret, name));
         for (kind, name) in config_maps.chain(secrets) {
-            let object = Key::new(key.tenant, &key.namespace, name);
-            let is_there = self.observed.config(kind).host_side(place, &object).is_some();
-            if !is_there {
-                // Not through `act` of the pod: the object has its own plan. The queue looks at it again anyway.
-                Box::pin(self.step(kind.into(), &object)).await;
-            }
+            self.bring(place, kind, &Key::new(key.tenant, &key.namespace, name)).await;
+        }
+    }
+
+    async fn bring(&self, place: &Place, kind: Kind, object: &Key) {
+        if self.observed.config(kind).host_side(place, object).is_none() {
+            // Not through `act` of who refers to it: the object has its own plan. The queue looks at it again anyway.
+            Box::pin(self.step(kind.into(), object)).await;
         }
     }
 
@@ -375,7 +342,7 @@ impl Stepper {
             }
         }
         if let (Some(why), Some(own)) = (because, own) {
-            self.reporter.tell(kind.as_str(), key, own, Level::Warning, EVICTED, why.to_owned());
+            self.reporter.tell(kind.resource(), key, own, Level::Warning, EVICTED, why.to_owned());
         }
         follow(self.writer.delete_virtual(kind.resource(), key, uid, grace).await, key)
     }
@@ -403,14 +370,14 @@ impl Stepper {
     ) -> Next {
         self.metrics.refuse(kind.as_str());
         if kind != Born::Pod {
-            self.reporter.tell(kind.as_str(), key, own, Level::Warning, reason, refused.to_string());
+            self.reporter.tell(kind.resource(), key, own, Level::Warning, reason, refused.to_string());
             return Next::Go(None);
         }
         let is_running = !json::text(&own.0, "/spec/nodeName").is_empty();
         let Some(conditions) = refused_conditions(own, reason, refused, Timestamp::now()) else {
             return Next::Go(None);
         };
-        self.reporter.tell(kind.as_str(), key, own, Level::Warning, reason, refused.to_string());
+        self.reporter.tell(kind.resource(), key, own, Level::Warning, reason, refused.to_string());
         if is_running {
             // Its conditions are the host's.
             return Next::Go(None);

@@ -4,27 +4,32 @@ use std::sync::{Arc, Weak};
 
 use controllers::client::Objects;
 use controllers::events::Recorder;
-use controllers::informer::{Change, Informer};
+use controllers::informer::{Change, Informer, Raw};
 use controllers::queue::{self, Keyed, Outcome, Queue};
 use serde_json::Value;
 use tenancy::{Host, TenantId, fleet, labels};
 
 use crate::alerts::Alerts;
 use crate::apply::Writer;
+use crate::born::Born;
+use crate::classes::Classes;
 use crate::companion::Owner;
 use crate::config::Config;
 use crate::expect::Expected;
 use crate::held::Held;
 use crate::metrics::{Metrics, Stopwatch};
 use crate::mirror::Mirror;
+use crate::namespaces::Namespaces;
 use crate::nodes::{self, NodeUse};
 use crate::observe::Observed;
 use crate::places::Places;
 use crate::references::References;
 use crate::report::Reporter;
 use crate::side::{Key, twin_uid};
-use crate::step::{Born, Stepper};
+use crate::step::Stepper;
+use crate::translate::class::Class;
 use crate::translate::config::Kind;
+use crate::translate::volume::{is_ours, volume_name};
 
 /// One thing to look at. Tenants take turns, over all kinds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +38,8 @@ enum Task {
     Companion(Owner),
     Node(Key),
     Event(Key),
+    Volume(Key),
+    Class(Class, Arc<str>),
 }
 
 impl Keyed for Task {
@@ -40,8 +47,9 @@ impl Keyed for Task {
 
     fn lane(&self) -> TenantId {
         match self {
-            Task::Object(_, key) | Task::Node(key) | Task::Event(key) => key.tenant,
+            Task::Object(_, key) | Task::Node(key) | Task::Event(key) | Task::Volume(key) => key.tenant,
             Task::Companion(owner) => owner.pod.tenant,
+            Task::Class(..) => TenantId::SYSTEM,
         }
     }
 }
@@ -53,6 +61,8 @@ impl Task {
             Task::Companion(_) => "Companion",
             Task::Node(_) => "Node",
             Task::Event(_) => "Event",
+            Task::Volume(_) => "PersistentVolume",
+            Task::Class(class, _) => class.words(),
         }
     }
 }
@@ -74,6 +84,7 @@ struct Shared {
     metrics: Metrics,
     workers: usize,
     host: kube::Client,
+    fleet: kube::Client,
 }
 
 impl Sync {
@@ -95,6 +106,8 @@ impl Sync {
             writer,
             reporter: Reporter::new(recorder),
             references: References::default(),
+            namespaces: Namespaces::default(),
+            classes: Classes::start(&config.fleet, &config.host),
             expected_pods: Expected::default(),
             held: Held::default(),
             alerts,
@@ -110,6 +123,7 @@ impl Sync {
             metrics: config.metrics.clone(),
             workers: config.workers,
             host: config.host.clone(),
+            fleet: config.fleet.clone(),
         });
         shared.subscribe();
         Self { shared }
@@ -125,14 +139,20 @@ impl Sync {
             mirror.follow(host.clone(), &stepper.places, events).await;
         });
         let shared = self.shared.clone();
+        let follow_namespaces = tokio::spawn(async move {
+            let changed = |tenant| shared.selected_namespaces(tenant);
+            shared.stepper.namespaces.follow(shared.fleet.clone(), changed).await;
+        });
+        let shared = self.shared.clone();
         let pass_events = tokio::spawn(async move {
             while let Some(key) = shared.events.get().await {
                 shared.events.done(&key);
                 shared.add(Task::Event(key));
             }
         });
-        let Observed { pods, services, config_maps, secrets, .. } = &self.shared.stepper.observed;
-        for sides in [pods, services, config_maps, secrets] {
+        let observed = &self.shared.stepper.observed;
+        for kind in Born::BY_THEMSELVES.into_iter().chain(Born::REFERRED_TO) {
+            let sides = kind.sides(observed);
             sides.own.synced().await;
             sides.host.synced().await;
         }
@@ -142,7 +162,7 @@ impl Sync {
             async move { shared.step(&task).await }
         })
         .await;
-        for task in [follow_places, follow_events, pass_events] {
+        for task in [follow_places, follow_events, follow_namespaces, pass_events] {
             task.abort();
         }
     }
@@ -166,6 +186,8 @@ impl Shared {
             Task::Object(kind, key) => self.stepper.step(*kind, key).await,
             Task::Companion(owner) => self.stepper.companion_step(owner).await,
             Task::Node(key) => nodes::step(key, &self.usage, observed, places, writer).await,
+            Task::Volume(key) => self.stepper.volume_step(key).await,
+            Task::Class(class, name) => self.stepper.classes.step(*class, name, writer).await,
             Task::Event(key) => self.mirror.step(key, observed, places, writer, self.queue.failures(task)).await,
         };
         self.metrics.stepped(task.kind(), since);
@@ -184,6 +206,21 @@ impl Shared {
         self.on(&observed.secrets.host, Self::host_secret);
         self.on(&observed.nodes.own, Self::own_node);
         self.on(&observed.nodes.host, Self::host_node);
+        self.on(&observed.volumes, Self::own_volume);
+        self.on(&observed.claims.own, Self::own_claim);
+        self.on(&observed.ingresses.own, Self::own_ingress);
+        self.on(&observed.network_policies.own, Self::own_policy);
+        for kind in [Born::DisruptionBudget, Born::EndpointSlice] {
+            self.on(&kind.sides(observed).own, move |this, change| this.own_object(kind, change));
+        }
+        for kind in Born::BY_THEMSELVES.into_iter().filter(|kind| !matches!(kind, Born::Pod | Born::Service)) {
+            self.on(&kind.sides(observed).host, move |this, change| this.host_object(kind, change));
+        }
+        for (class, informers) in self.stepper.classes.informers() {
+            for informer in informers {
+                self.on(informer, move |this, change| this.class(class, change));
+            }
+        }
     }
 
     /// A handler lives in the informer, which we hold: it must not hold us.
@@ -237,6 +274,8 @@ impl Shared {
             for waiting in self.stepper.held.release(key.tenant) {
                 self.add(Task::Object(Born::Pod, waiting));
             }
+            // Its address may soon be somebody else's.
+            self.all_of(Born::EndpointSlice, &self.stepper.observed.endpoint_slices.own.by_tenant(key.tenant));
         }
         self.host_object(Born::Pod, change);
         if change.new.is_none() {
@@ -266,6 +305,72 @@ impl Shared {
         }
     }
 
+    fn own_ingress(&self, change: &Change) {
+        for (kind, key) in self.stepper.references.follow_ingress(change) {
+            self.add(Task::Object(kind.into(), key));
+        }
+        self.own_object(Born::Ingress, change);
+    }
+
+    /// Which pods are isolated may have changed with it.
+    fn own_policy(&self, change: &Change) {
+        self.own_object(Born::NetworkPolicy, change);
+        self.all_of(Born::Pod, &self.stepper.observed.pods.own.by_namespace(&change.key().namespace));
+    }
+
+    /// With a claim goes the volume behind it.
+    fn own_claim(&self, change: &Change) {
+        self.own_object(Born::Claim, change);
+        if let Some(old) = &change.old
+            && change.new.as_ref().is_none_or(|new| new.uid() != old.uid())
+            && let Some(key) = Key::of_fleet(old.namespace(), old.name())
+        {
+            let volume = volume_name(key.identity(old.uid()));
+            self.add(Task::Volume(Key::new(key.tenant, "", &volume)));
+        }
+    }
+
+    fn own_volume(&self, change: &Change) {
+        let latest = change.latest();
+        if let Some((tenant, name)) = fleet::split(latest.name()) {
+            self.add(Task::Volume(Key::new(tenant, "", name)));
+            // One of ours that was changed is what its claim says it is.
+            let value = latest.value();
+            let text = |pointer: &str| crate::json::text(&value, pointer);
+            let claim = Key::new(tenant, text("/spec/claimRef/namespace"), text("/spec/claimRef/name"));
+            if change.old.is_some() && is_ours(&value) && !claim.name.is_empty() {
+                self.add(Task::Object(Born::Claim, claim));
+            }
+        }
+    }
+
+    /// A class has changed: what is published, and what waits for it.
+    fn class(&self, class: Class, change: &Change) {
+        let name = change.latest().name();
+        match fleet::split(name) {
+            Some((TenantId::SYSTEM, name)) => return self.add(Task::Class(class, name.into())),
+            // A tenant's own form of it.
+            Some(_) => return,
+            None => self.add(Task::Class(class, name.into())),
+        }
+        let waiting = match class {
+            Class::Storage => Born::Claim,
+            Class::Ingress => Born::Ingress,
+            Class::Priority | Class::Runtime => return,
+        };
+        self.all_of(waiting, &waiting.sides(&self.stepper.observed).own.list());
+    }
+
+    /// Namespaces of a tenant are selected by its network policies.
+    fn selected_namespaces(&self, tenant: TenantId) {
+        self.all_of(Born::NetworkPolicy, &self.stepper.observed.network_policies.own.by_tenant(tenant));
+    }
+
+    fn all_of(&self, kind: Born, objects: &[Arc<Raw>]) {
+        let keys = objects.iter().filter_map(|raw| Key::of_fleet(raw.namespace(), raw.name()));
+        keys.for_each(|key| self.add(Task::Object(kind, key)));
+    }
+
     fn own_node(&self, change: &Change) {
         if let Some((tenant, node)) = fleet::split(change.latest().name()) {
             self.add(Task::Node(Key::new(tenant, "", node)));
@@ -291,20 +396,11 @@ impl Shared {
         while let Some(tenant) = changes.recv().await {
             let Some(place) = self.stepper.places.get(tenant) else { continue };
             let observed = &self.stepper.observed;
-            let own = [(Born::Pod, &observed.pods.own), (Born::Service, &observed.services.own)];
-            for (kind, informer) in own {
-                let keys = informer.by_tenant(tenant);
-                let keys = keys.iter().filter_map(|raw| Key::of_fleet(raw.namespace(), raw.name()));
-                keys.for_each(|key| self.add(Task::Object(kind, key)));
+            for kind in Born::BY_THEMSELVES {
+                self.all_of(kind, &kind.sides(observed).own.by_tenant(tenant));
             }
-            let host = [
-                (Born::Pod, &observed.pods.host),
-                (Born::Service, &observed.services.host),
-                (Born::ConfigMap, &observed.config_maps.host),
-                (Born::Secret, &observed.secrets.host),
-            ];
-            for (kind, informer) in host {
-                for raw in informer.by_namespace(&place.host_namespace) {
+            for kind in Born::BY_THEMSELVES.into_iter().chain(Born::REFERRED_TO) {
+                for raw in kind.sides(observed).host.by_namespace(&place.host_namespace) {
                     let object = Host(raw.value());
                     match (Key::claimed_by(&object), Owner::of(&object.0)) {
                         (Some((key, _)), _) => self.add(Task::Object(kind, key)),

@@ -28,7 +28,7 @@ use controllers::informer::{Change, Informer, ManagedFields, Raw, Selector};
 use controllers::queue::{self, Keyed, Queue};
 use kube::core::ApiResource;
 use serde_json::Value;
-use tenancy::{TenantId, labels};
+use tenancy::{TenantId, fleet, labels};
 
 use crate::alerts::Alerts;
 use crate::config::Config;
@@ -71,6 +71,8 @@ struct Shared {
     walls: Vec<Informer>,
     /// Our Secrets on the host; the kubeconfigs are among them.
     secrets: Informer,
+    /// The tenants' own network policies.
+    policies: Informer,
     places: Places,
     alerts: Alerts,
     ports: Ports,
@@ -85,22 +87,19 @@ pub(crate) fn ours(managed_fields: ManagedFields) -> Selector {
 }
 
 impl Tenants {
-    /// Starts watching. The host's Services and Secrets are watched once, for the sync and for us.
+    /// Starts watching.
     pub(crate) fn start(config: Config, observed: &Observed, places: Places, alerts: Alerts) -> Self {
         let host = config.host.clone();
         let reduced =
             |kind: &ApiResource| Informer::start(host.clone(), kind, &ours(ManagedFields::Keep), Some(prune_to_print));
-        let mut walls: Vec<Informer> = [
-            &kinds::SERVICE_ACCOUNTS,
-            &kinds::ENDPOINT_SLICES,
-            &kinds::RESOURCE_QUOTAS,
-            &kinds::LIMIT_RANGES,
-            &kinds::NETWORK_POLICIES,
-        ]
-        .into_iter()
-        .map(|kind| reduced(kind))
-        .collect();
-        walls.push(observed.services.host.clone());
+        let mut walls: Vec<Informer> = [&kinds::SERVICE_ACCOUNTS, &kinds::RESOURCE_QUOTAS, &kinds::LIMIT_RANGES]
+            .into_iter()
+            .map(|kind| reduced(kind))
+            .collect();
+        // Kinds of which tenants have objects too are watched once, for the sync and for us.
+        walls.extend(
+            [&observed.services, &observed.endpoint_slices, &observed.network_policies].map(|sides| sides.host.clone()),
+        );
         let all = Selector::default();
         let shared = Shared {
             fleet: Objects::new(config.fleet.clone(), labels::MANAGER),
@@ -110,6 +109,7 @@ impl Tenants {
             namespaces: reduced(&kinds::NAMESPACES),
             walls,
             secrets: observed.secrets.host.clone(),
+            policies: observed.network_policies.own.clone(),
             places,
             alerts,
             ports: Ports::new(config.port_range.clone()),
@@ -131,7 +131,11 @@ impl Tenants {
                 shared.ports.note(tenant, port);
             }
         }
-        let awaited = shared.walls.iter().chain([&shared.tenants, &shared.namespaces]).chain(shared.doors.informer());
+        let awaited = shared
+            .walls
+            .iter()
+            .chain([&shared.tenants, &shared.namespaces, &shared.policies])
+            .chain(shared.doors.informer());
         for synced in awaited.map(Informer::synced) {
             synced.await;
         }
@@ -163,6 +167,14 @@ impl Tenants {
         self.shared.tenants.subscribe(move |change| {
             if wants_of(change.old.as_deref()) != wants_of(change.new.as_deref()) {
                 queue.add(Name(change.key().name.clone()));
+            }
+        });
+        let shared = Arc::downgrade(&self.shared);
+        self.shared.policies.subscribe(move |change| {
+            let tenant = fleet::split(&change.key().namespace).map(|(tenant, _)| tenant);
+            let is_news = change.old.is_none() || change.new.is_none();
+            if let (Some(shared), Some(tenant), true) = (shared.upgrade(), tenant, is_news) {
+                shared.wake_tenant(tenant);
             }
         });
         for informer in self.informers() {

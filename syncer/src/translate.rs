@@ -5,17 +5,27 @@
 //!   Virtual ◄── status_to_virtual ── Host        by table: what a newer host adds is left out, host names are replaced
 //! ```
 
+pub mod addresses;
 pub mod applied;
+pub mod claim;
+pub mod class;
 pub mod config;
+pub mod disruption_budget;
+pub mod endpoint_slice;
 pub mod event;
+pub mod ingress;
 pub mod metadata;
 pub mod names;
+pub mod network_policy;
 pub mod node;
 pub mod pod;
 pub mod rules;
+pub mod selector;
 pub mod service;
+pub mod volume;
 
-use tenancy::{Isolation, SyncPolicy, TenantId, TenantName};
+use serde_json::Value;
+use tenancy::{Host, Isolation, SyncPolicy, TenantId, TenantName};
 
 /// Where objects of a kind are born.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +64,15 @@ pub struct Identity<'a> {
     pub name: &'a str,
     /// Uid of the virtual object.
     pub uid: &'a str,
+}
+
+/// A translated object, and what was left out of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// What to apply to the host.
+    pub object: Host<Value>,
+    /// What was left out and may surprise: told to the tenant in a Warning event.
+    pub notes: Vec<String>,
 }
 
 /// There is no honest translation. Shown to the tenant, so it has virtual names only.

@@ -6,6 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use schema::{Node, Scalar, SlotKind, Table};
+use syncer::translate::claim::{CLAIM_SPEC, CLAIM_STATUS};
+use syncer::translate::disruption_budget::DISRUPTION_BUDGET_SPEC;
+use syncer::translate::endpoint_slice::{ENDPOINT, PORT};
+use syncer::translate::ingress::{INGRESS_SPEC, INGRESS_STATUS};
+use syncer::translate::network_policy::NETWORK_POLICY_SPEC;
 use syncer::translate::pod::POD_STATUS;
 use syncer::translate::pod::shapes::POD_SPEC;
 use syncer::translate::rules::{Rule, Shape};
@@ -17,10 +22,24 @@ const ROOTS: &[(&str, &str, &Shape)] = &[
     ("Pod", "status", &POD_STATUS),
     ("Service", "spec", &SERVICE_SPEC),
     ("Service", "status", &SERVICE_STATUS),
+    ("EndpointSlice", "endpoints", &ENDPOINT),
+    ("EndpointSlice", "ports", &PORT),
+    ("Ingress", "spec", &INGRESS_SPEC),
+    ("Ingress", "status", &INGRESS_STATUS),
+    ("NetworkPolicy", "spec", &NETWORK_POLICY_SPEC),
+    ("PersistentVolumeClaim", "spec", &CLAIM_SPEC),
+    ("PersistentVolumeClaim", "status", &CLAIM_STATUS),
+    ("PodDisruptionBudget", "spec", &DISRUPTION_BUDGET_SPEC),
 ];
 
 fn root(kind: &str) -> schema::Schema {
-    Table::builtin().kind("", "v1", kind).expect("a built-in kind")
+    let group = match kind {
+        "EndpointSlice" => "discovery.k8s.io",
+        "Ingress" | "NetworkPolicy" => "networking.k8s.io",
+        "PodDisruptionBudget" => "policy",
+        _ => "",
+    };
+    Table::builtin().kind(group, "v1", kind).expect("a built-in kind")
 }
 
 /// Complaints about a table, compared with the type it stands for.
@@ -106,7 +125,7 @@ fn configuration_and_events_are_covered() {
 fn render() -> String {
     let mut out = String::new();
     for (kind, field, shape) in ROOTS {
-        let (from, to) = if *field == "spec" { ("tenant", "host") } else { ("host", "tenant") };
+        let (from, to) = if *field == "status" { ("host", "tenant") } else { ("tenant", "host") };
         out.push_str(&format!(
             "\n## `{kind}.{field}`, from the {from} to the {to}\n\n| type | field | rule |\n|---|---|---|\n"
         ));

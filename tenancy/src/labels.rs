@@ -22,6 +22,12 @@ pub const UID_ANNOTATION: &str = "rowhouse.dev/uid";
 pub const RESOURCES_ANNOTATION: &str = "rowhouse.dev/resources";
 /// Annotation on host namespaces: the tenant's name.
 pub const TENANT_NAME_ANNOTATION: &str = "rowhouse.dev/tenant-name";
+/// Label of host pods that a network policy of the tenant isolates from what comes in: the operator's wall opens nothing
+/// to them.
+pub const ISOLATED_INGRESS: &str = "rowhouse.dev/isolated-ingress";
+/// The same for what goes out.
+pub const ISOLATED_EGRESS: &str = "rowhouse.dev/isolated-egress";
+
 /// Label an administrator of the host puts on a class: `"false"` hides it from all tenants; a PriorityClass is seen only
 /// with `"true"`.
 pub const TENANTS: &str = "rowhouse.dev/tenants";

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{TenantId, TenantName};
+use crate::{SyncFromHost, TenantId, TenantName};
 
 /// API group of [`Route`].
 pub const GROUP: &str = "fleet.rowhouse.dev";
@@ -70,6 +70,13 @@ pub struct RouteSpec {
     /// Groups with cluster-admin rights in the tenant.
     #[serde(default)]
     pub admin_groups: Vec<String>,
+    /// Which classes of the host the tenant sees.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub sight: SyncFromHost,
+}
+
+fn is_usual(sight: &SyncFromHost) -> bool {
+    *sight == SyncFromHost::default()
 }
 
 /// A route: the record under which apiproxy serves one tenant.

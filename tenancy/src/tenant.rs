@@ -113,7 +113,7 @@ pub struct Isolation {
 #[serde(rename_all = "camelCase")]
 pub struct SyncPolicy {
     /// Kinds the tenant makes and the host gets a twin of. Objects of a kind that is off stay in the tenant, and an
-    /// Event says so; twins made before are removed.
+    /// Event says so; twins made before are removed, except claims: they hold data.
     #[serde(default)]
     pub to_host: SyncToHost,
     /// Kinds the host has and the tenant sees.

@@ -10,7 +10,7 @@ use store::Object;
 use tenancy::{TenantId, fleet};
 
 use super::{Accept, Answer, Form, json_bytes};
-use crate::request::{Info, Realm};
+use crate::request::Info;
 
 /// Turns objects into what a request gets to see.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ impl Lens {
     /// The lens of a request for a resource.
     pub fn new(resource: Arc<Resource>, info: &Info) -> Self {
         let converts = resource.version != resource.storage_version || resource.group != resource.storage_group;
-        let fleet = info.realm == Realm::Fleet && info.tenant != Some(TenantId::SYSTEM);
+        let fleet = info.has_fleet_names();
         Self { resource, fleet, converts }
     }
 

@@ -10,7 +10,7 @@ use tenancy::{TenantId, fleet};
 
 use super::options::Validation;
 use crate::read::group_version;
-use crate::request::{Info, Realm};
+use crate::request::Info;
 use crate::respond::{ACCEPTED, Error};
 
 /// A decoded object and what there is to warn about.
@@ -240,7 +240,7 @@ fn check_kind(resource: &Resource, value: &mut Value, body: &Bytes) -> Result<()
 
 /// In the fleet view objects carry fleet names; inside they are plain. Errors: 400 for the name of another tenant.
 pub(super) fn plain_names(info: &Info, resource: &Resource, value: &mut Value) -> Result<(), Error> {
-    if info.realm != Realm::Fleet || info.tenant == Some(TenantId::SYSTEM) {
+    if !info.has_fleet_names() {
         return Ok(());
     }
     let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) else { return Ok(()) };

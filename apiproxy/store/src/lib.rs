@@ -10,7 +10,7 @@
 //! - Every key begins with the tenant; no operation on one tenant can name a row of another ([`Key::encode`]).
 //! - A write is answered when it is durable and visible; reads never go to the engine. When other processes write to the
 //!   same etcd, [`Store::current`] is what makes a read see what was acknowledged there.
-//! - The base layer ([`BaseObject`]) is in every tenant and costs none of them anything.
+//! - The base layer ([`BaseObject`], [`SharedCollection`]) is in every tenant and costs none of them anything.
 //! - Start-up reads the engine's log once and parses no JSON.
 
 mod backend;
@@ -32,7 +32,7 @@ mod watch;
 mod write;
 
 pub use backend::{Backend, EtcdConfig};
-pub use base::BaseObject;
+pub use base::{BaseObject, SharedCollection, Sight};
 pub use caps::{Caps, Usage};
 pub use encode::Draft;
 pub use engine::EngineError;

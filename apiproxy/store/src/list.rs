@@ -179,7 +179,8 @@ impl State {
                 tenants.extend(past.keys().filter(|id| Some(**id) >= first));
                 tenants.sort_unstable();
                 tenants.dedup();
-                for tenant in tenants.into_iter().filter(|id| *id != TenantId::SYSTEM) {
+                let is_shown = |id: &TenantId| *id != TenantId::SYSTEM || self.base.is_shared(query.collection);
+                for tenant in tenants.into_iter().filter(is_shown) {
                     let past = past.get(&tenant);
                     let alive = self.tenants.contains_key(&tenant);
                     if past.and_then(|past| past.alive).unwrap_or(alive) {
@@ -195,10 +196,14 @@ impl State {
     fn past(&self, query: &Query<'_>, revision: Revision) -> HashMap<TenantId, Past> {
         let mut past: HashMap<TenantId, Past> = HashMap::new();
         for record in self.history.after(revision).rev() {
-            if matches!(query.scope, Scope::Tenant(tenant) if tenant != record.tenant) {
-                continue;
-            }
+            let (owner, shared) = match query.scope {
+                Scope::Tenant(tenant) if tenant == record.tenant => (tenant, false),
+                Scope::Tenant(tenant) if self.concerns(tenant, record) => (tenant, true),
+                Scope::Tenant(_) => continue,
+                Scope::Fleet => (record.tenant, false),
+            };
             match record.life {
+                _ if shared => {}
                 crate::history::Life::Born => past.entry(record.tenant).or_default().alive = Some(false),
                 crate::history::Life::Died => past.entry(record.tenant).or_default().alive = Some(true),
                 crate::history::Life::Unchanged => {}
@@ -206,7 +211,8 @@ impl State {
             let Some(object) = record.new.as_ref().or(record.old.as_ref()) else { continue };
             if record.collection == *query.collection {
                 let place = (object.key().namespace.clone(), object.key().name.clone());
-                past.entry(record.tenant).or_default().objects.insert(place, record.old.clone());
+                let old = record.old.as_ref().map(|old| if shared { old.of_tenant(owner) } else { old.clone() });
+                past.entry(owner).or_default().objects.insert(place, old);
             }
         }
         past
@@ -230,12 +236,12 @@ impl State {
         let wanted = |object: &Object| query.namespace.is_none_or(|wanted| *object.key().namespace == *wanted);
         let rows = self.tenants.get(&tenant).map(|rows| &**rows);
         let whole = past.is_none() && start == Bound::Unbounded;
-        if page.full() && whole && self.base.shelf(tenant, query.collection).is_empty() {
+        if page.full() && whole && self.base.shelf_in(query.scope, tenant, query.collection).is_empty() {
             // The rest of a fleet is counted without looking at each object.
             page.remaining += rows.and_then(|rows| rows.shelf(query.collection)).map_or(0, Shelf::len);
             return;
         }
-        let merged = self.merged(tenant, rows, query.collection, start);
+        let merged = self.merged(query.scope, tenant, rows, query.collection, start);
         let Some(past) = past.filter(|past| !past.objects.is_empty()) else {
             for found in merged.take_while(|found| wanted(found.object())) {
                 page.offer(tenant, &found);
@@ -271,6 +277,7 @@ impl State {
     /// The tenant's own objects and the base layer's that it has not touched, merged in order.
     fn merged<'s>(
         &'s self,
+        scope: Scope,
         tenant: TenantId,
         rows: Option<&'s Tenant>,
         collection: &'s Collection,
@@ -278,7 +285,7 @@ impl State {
     ) -> impl Iterator<Item = Found<'s>> {
         let shelf = rows.and_then(|rows| rows.shelf(collection));
         let mut own = shelf.map(|shelf| shelf.from(start)).into_iter().flatten().peekable();
-        let all = self.base.shelf(tenant, collection);
+        let all = self.base.shelf_in(scope, tenant, collection);
         let skip = all.partition_point(|object| match start {
             Bound::Included(bound) => place(object) < bound,
             Bound::Excluded(bound) => place(object) <= bound,
@@ -307,7 +314,7 @@ impl State {
     pub(crate) fn namespace_contents(&self, tenant: TenantId, namespace: &str) -> Vec<(Collection, usize)> {
         let rows = self.tenants.get(&tenant).map(|rows| &**rows);
         let count = |collection: &Collection| {
-            let all = self.merged(tenant, rows, collection, Bound::Included((namespace, "")));
+            let all = self.merged(Scope::Tenant(tenant), tenant, rows, collection, Bound::Included((namespace, "")));
             all.take_while(|found| *found.object().key().namespace == *namespace).count()
         };
         let collections = self.collections(tenant);

@@ -304,6 +304,11 @@ impl State {
             (Kind::Put | Kind::Delete, last) => last,
         };
         rows.touch(&key.collection, revision);
+        if key.tenant == TenantId::SYSTEM {
+            let now = rows.get(&key.collection, &key.namespace, &key.name).cloned();
+            self.base.follow(&key, now.as_ref());
+        }
+        let rows = &*rows;
         let after = rows.rows();
         if after == 0 {
             self.tenants.remove(&key.tenant);
@@ -326,7 +331,25 @@ impl State {
         let rows = self.tenants.get(&tenant);
         let own =
             rows.map_or(self.departed, |rows| rows.shelf(collection).map_or(rows.emptied, |shelf| shelf.revision));
-        own.max(self.known_since)
+        let shared = if self.base.shows(tenant, collection) {
+            self.collection_revision(TenantId::SYSTEM, collection)
+        } else {
+            Revision::NONE
+        };
+        own.max(shared).max(self.known_since)
+    }
+
+    /// Whether a change of the system tenant is one of this tenant's: it sees it, and has not touched the object.
+    pub(crate) fn concerns(&self, tenant: TenantId, record: &Record) -> bool {
+        if record.tenant != TenantId::SYSTEM || !self.base.shows(tenant, &record.collection) {
+            return false;
+        }
+        let Some(object) = record.new.as_ref().or(record.old.as_ref()) else { return false };
+        let (namespace, name) = place(object);
+        self.tenants.get(&tenant).is_none_or(|rows| {
+            rows.get(&record.collection, namespace, name).is_none()
+                && rows.entombed(&record.collection, namespace, name).is_none()
+        })
     }
 
     /// Whether a reader that knows a collection up to `since` can be told everything after it.

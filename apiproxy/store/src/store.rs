@@ -1,7 +1,7 @@
 //! The store: opening, reading, watching, dropping tenants.
 
 use crate::backend::Backend;
-use crate::base::{Base, BaseObject};
+use crate::base::{Base, BaseObject, SharedCollection, Sight};
 use crate::caps::{Caps, Growth, Quotas, Reservation, Usage};
 use crate::engine::{Change, Engine, EngineError, Opened, Row, Sink, embedded, etcd};
 use crate::history::{History, HistoryLimits};
@@ -25,6 +25,8 @@ pub struct Config {
     pub backend: Backend,
     /// What every tenant starts with.
     pub base: Vec<BaseObject>,
+    /// Collections whose objects of [`TenantId::SYSTEM`] are in every tenant.
+    pub shared: Vec<SharedCollection>,
     /// How far back watches and lists reach.
     pub history: HistoryLimits,
     /// How far watchers may fall behind.
@@ -40,6 +42,7 @@ impl Default for Config {
         Self {
             backend: Backend::Memory,
             base: Vec::new(),
+            shared: Vec::new(),
             history: HistoryLimits::default(),
             queues: QueueLimits::default(),
             caps: Caps::default(),
@@ -80,7 +83,7 @@ impl Store {
     /// Opens a store, reads everything into the cache, and starts the engine. Blocks; a million objects take seconds, and
     /// an etcd that is not there is waited for, half a minute at most.
     pub fn open(config: Config) -> Result<Store, OpenError> {
-        let Config { backend, base, history, queues, caps, object_bytes } = config;
+        let Config { backend, base, shared: collections, history, queues, caps, object_bytes } = config;
         let mut opened: Box<dyn Opened> = match backend {
             Backend::Memory => Box::new(embedded::Database::open(None)?),
             Backend::File(path) => Box::new(embedded::Database::open(Some(&path))?),
@@ -88,7 +91,7 @@ impl Store {
         };
         let mut history = History::new(history);
         history.raise_floor(opened.floor());
-        let mut state = State::new(Base::new(&base), history);
+        let mut state = State::new(Base::new(&base, &collections), history);
         let (revision, floor) = opened.replay(&mut |change| drop(state.apply(Built::new(change))))?;
         state.revision = revision;
         state.known_since = floor;
@@ -206,6 +209,7 @@ impl Store {
         answered.await.unwrap_or(Err(EngineError::Closed))?;
         self.0.shared.registry().end_tenant(tenant);
         self.0.shared.quotas.forget(tenant);
+        self.0.shared.write().base.forget(tenant);
         Ok(())
     }
 
@@ -213,6 +217,16 @@ impl Store {
     pub fn forget_tenant(&self, tenant: TenantId) {
         self.0.shared.registry().end_tenant(tenant);
         self.0.shared.quotas.forget(tenant);
+        self.0.shared.write().base.forget(tenant);
+    }
+
+    /// Sets which shared collections a tenant sees; those that are not named, as [`SharedCollection`] says. Watches of
+    /// what comes or goes by it end as too slow. Lasts until the tenant is dropped or the process ends.
+    pub fn set_sight(&self, tenant: TenantId, wanted: &[(Collection, Sight)]) {
+        let shared = &self.0.shared;
+        let registry = shared.registry();
+        let news = shared.write().base.set_sight(tenant, wanted);
+        registry.end_sight(tenant, &news);
     }
 
     /// What a tenant stores.

@@ -44,14 +44,30 @@ pub(crate) struct Interest {
 }
 
 impl Interest {
-    fn wants(&self, record: &Record) -> bool {
+    fn wants(&self, state: &State, record: &Record) -> bool {
         let scope = match self.scope {
-            Scope::Tenant(tenant) => tenant == record.tenant,
-            Scope::Fleet => self.collection.is_none() || record.tenant != TenantId::SYSTEM,
+            Scope::Tenant(tenant) => tenant == record.tenant || state.concerns(tenant, record),
+            Scope::Fleet => {
+                self.collection.is_none()
+                    || record.tenant != TenantId::SYSTEM
+                    || state.base.is_shared(&record.collection)
+            }
         };
         scope
             && self.collection.as_ref().is_none_or(|collection| *collection == record.collection)
             && self.namespace.as_ref().is_none_or(|namespace| **namespace == *record.namespace())
+    }
+
+    /// The event of a record, as an object of the tenant that is watched.
+    fn event(&self, record: &Record) -> Option<Event> {
+        let event = record.event()?;
+        match self.scope {
+            Scope::Tenant(tenant) if tenant != record.tenant => {
+                let own = |object: Option<Arc<Object>>| object.map(|object| object.of_tenant(tenant));
+                Some(Event { revision: event.revision, old: own(event.old), new: own(event.new) })
+            }
+            _ => Some(event),
+        }
     }
 
     /// Whether births and deaths of tenants show it the base layer coming and going.
@@ -199,10 +215,17 @@ impl Registry {
             self.feeds.iter().for_each(|queue| queue.push(event));
         }
         let audience = self.collections.get(&record.collection);
+        if record.tenant == TenantId::SYSTEM && state.base.is_shared(&record.collection) {
+            let queues = audience.into_iter().flat_map(|all| all.tenants.values().flatten().chain(&all.fleet));
+            for queue in queues {
+                expand(state, record, &queue.interest, |event| queue.push(&event));
+            }
+            return;
+        }
         if record.life == Life::Unchanged {
             let (Some(event), Some(audience)) = (event, audience) else { return };
             let own = audience.tenants.get(&record.tenant).into_iter().flatten();
-            for queue in own.chain(&audience.fleet).filter(|queue| queue.interest.wants(record)) {
+            for queue in own.chain(&audience.fleet).filter(|queue| queue.interest.wants(state, record)) {
                 queue.push(event);
             }
             return;
@@ -212,6 +235,13 @@ impl Registry {
         for queue in own.into_iter().flatten().chain(fleet) {
             expand(state, record, &queue.interest, |event| queue.push(&event));
         }
+    }
+
+    /// Ends the subscriptions of a tenant to collections that it sees otherwise than before: they have to list anew.
+    pub(crate) fn end_sight(&self, tenant: TenantId, collections: &[Collection]) {
+        let audiences = collections.iter().filter_map(|collection| self.collections.get(collection));
+        let queues = audiences.filter_map(|audience| audience.tenants.get(&tenant)).flatten();
+        queues.for_each(|queue| queue.end(Ended::TooSlow));
     }
 
     /// Ends every subscription to one tenant.
@@ -242,7 +272,8 @@ impl Registry {
 fn expand(state: &State, record: &Record, interest: &Interest, mut emit: impl FnMut(Event)) {
     let base = |life: Life| {
         let shown = record.life == life && interest.sees_lives() && record.tenant != TenantId::SYSTEM;
-        let shelf = interest.collection.as_ref().filter(|_| shown).map(|c| state.base.shelf(record.tenant, c));
+        let shelf =
+            interest.collection.as_ref().filter(|_| shown).map(|c| state.base.shelf_in(Scope::Fleet, record.tenant, c));
         shelf
             .into_iter()
             .flatten()
@@ -252,8 +283,8 @@ fn expand(state: &State, record: &Record, interest: &Interest, mut emit: impl Fn
     for object in base(Life::Born) {
         emit(Event { revision, old: None, new: Some(object.of_tenant(record.tenant)) });
     }
-    if interest.wants(record) {
-        record.event().into_iter().for_each(&mut emit);
+    if interest.wants(state, record) {
+        interest.event(record).into_iter().for_each(&mut emit);
     }
     for object in base(Life::Died) {
         emit(Event { revision, old: Some(object.of_tenant(record.tenant).at(revision)), new: None });

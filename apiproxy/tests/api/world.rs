@@ -90,6 +90,7 @@ impl Tenant {
             caps: tenancy::route::Caps::default(),
             admin_users: Vec::new(),
             admin_groups: Vec::new(),
+            sight: tenancy::SyncFromHost::default(),
         }
     }
 

@@ -27,6 +27,7 @@ use crate::json;
 use crate::pair::{Pair, Sides};
 use crate::side::{Key, twin_uid, uid};
 use crate::translate::names::Names;
+use crate::translate::network_policy::Isolated;
 use crate::translate::pod::{self, Observed, ServiceLink};
 use crate::translate::{Place, Refused, applied};
 
@@ -35,13 +36,31 @@ const API_WAIT: Duration = Duration::from_secs(10);
 /// Why a virtual pod is deleted that the host has no longer; confirmed by a live read.
 pub const HOST_LOST: &str = "the pod was removed from the node it ran on";
 
+/// What a host pod carries because of others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Granted {
+    /// By network policies of its virtual namespace.
+    pub isolated: Isolated,
+    /// The priority class it names, if the tenant sees that class of the host.
+    pub priority_class: Option<String>,
+}
+
+impl Granted {
+    fn write(&self, pod: &mut Host<Value>) {
+        self.isolated.mark(pod);
+        if let Some(name) = &self.priority_class {
+            pod.0["spec"]["priorityClassName"] = Value::from(name.as_str());
+        }
+    }
+}
+
 /// Decides about a pod. `services` gives the tenant's services in the pod's namespace; it is asked only when needed.
-pub fn plan(place: &Place, key: &Key, pair: &Pair, services: &dyn Fn() -> Vec<ServiceLink>) -> Plan {
+pub fn plan(place: &Place, key: &Key, pair: &Pair, services: &dyn Fn() -> Vec<ServiceLink>, granted: &Granted) -> Plan {
     match pair.sides() {
         Sides::Neither => Vec::new(),
         Sides::HostOnly(host) if json::is_deleting(&host.0) => Vec::new(),
         Sides::HostOnly(host) => vec![delete_gone(host)],
-        Sides::VirtualOnly(own) => virtual_only(place, key, own, services),
+        Sides::VirtualOnly(own) => virtual_only(place, key, own, services, granted),
         Sides::Both(own, host) if uid(&own.0) != twin_uid(host) => {
             if json::is_deleting(&host.0) {
                 Vec::new()
@@ -49,7 +68,7 @@ pub fn plan(place: &Place, key: &Key, pair: &Pair, services: &dyn Fn() -> Vec<Se
                 vec![delete_gone(host)]
             }
         }
-        Sides::Both(own, host) => both(place, key, own, host, services),
+        Sides::Both(own, host) => both(place, key, own, host, services, granted),
     }
 }
 
@@ -58,7 +77,13 @@ fn delete_gone(host: &Host<Value>) -> Action {
     Action::DeleteHost(DeleteHost { uid: uid(&host.0).to_owned(), grace: None, proof })
 }
 
-fn virtual_only(place: &Place, key: &Key, own: &Virtual<Value>, services: &dyn Fn() -> Vec<ServiceLink>) -> Plan {
+fn virtual_only(
+    place: &Place,
+    key: &Key,
+    own: &Virtual<Value>,
+    services: &dyn Fn() -> Vec<ServiceLink>,
+    granted: &Granted,
+) -> Plan {
     let Virtual(pod) = own;
     let own_uid = uid(pod).to_owned();
     if json::is_deleting(pod) {
@@ -81,7 +106,8 @@ fn virtual_only(place: &Place, key: &Key, own: &Virtual<Value>, services: &dyn F
     }
     match pod::to_host(place, key.identity(&own_uid), own, &services()) {
         Err(refused) => vec![Action::Refuse(refused)],
-        Ok(made) => {
+        Ok(mut made) => {
+            granted.write(&mut made.object);
             let mut plan = Vec::new();
             if !made.companion.is_empty() {
                 plan.push(Action::Companion { uid: own_uid, companion: made.companion });
@@ -110,6 +136,7 @@ fn both(
     own: &Virtual<Value>,
     host: &Host<Value>,
     services: &dyn Fn() -> Vec<ServiceLink>,
+    granted: &Granted,
 ) -> Plan {
     let own_uid = uid(&own.0).to_owned();
     let names = Names::of_pod(place, key.identity(&own_uid), &own.0);
@@ -130,7 +157,8 @@ fn both(
                 observed = Observed::No;
                 plan.push(Action::Refuse(refused));
             }
-            Ok(now) => {
+            Ok(mut now) => {
+                granted.write(&mut now.object);
                 if !now.companion.is_empty() {
                     plan.push(Action::Companion { uid: own_uid, companion: now.companion });
                 }

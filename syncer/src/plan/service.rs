@@ -7,9 +7,10 @@
 //! | 2 | – | –, or being deleted | nothing |
 //! | 3 | –, or another uid | younger than 30 s, not yet completed by us | wait |
 //! | 4 | –, or another uid | there | delete the host service, after a live read |
-//! | 5 | being deleted | – | nothing |
+//! | 5 | being deleted, or of type ExternalName | – | nothing |
 //! | 6 | there | – | create; or refuse |
-//! | 7 | there | there | update what differs, addresses and status back |
+//! | 7 | of type ExternalName | there | delete the host service: a name needs nothing of the host, and what follows names there must not be led anywhere |
+//! | 8 | there | there | update what differs, addresses and status back |
 
 use std::time::Duration;
 
@@ -35,14 +36,23 @@ pub fn plan(place: &Place, key: &Key, pair: &Pair, now: Timestamp) -> Plan {
     match pair.sides() {
         Sides::Neither => Vec::new(),
         Sides::HostOnly(host) => without_twin(host, now),
-        Sides::VirtualOnly(own) if json::is_deleting(&own.0) => Vec::new(),
+        Sides::VirtualOnly(own) if json::is_deleting(&own.0) || is_name(own) => Vec::new(),
         Sides::VirtualOnly(own) => match to_host(place, key.identity(uid(&own.0)), own) {
             Ok(made) => vec![Action::Create(made)],
             Err(refused) => vec![Action::Refuse(refused)],
         },
         Sides::Both(own, host) if uid(&own.0) != twin_uid(host) => without_twin(host, now),
+        Sides::Both(own, host) if is_name(own) => {
+            let delete = DeleteHost { uid: uid(&host.0).to_owned(), grace: None, proof: Proof::Unwanted };
+            if json::is_deleting(&host.0) { Vec::new() } else { vec![Action::DeleteHost(delete)] }
+        }
         Sides::Both(own, host) => both(place, key, own, host),
     }
+}
+
+/// Whether the service is only another name for something.
+fn is_name(own: &Virtual<Value>) -> bool {
+    json::text(&own.0, "/spec/type") == "ExternalName"
 }
 
 fn without_twin(host: &Host<Value>, now: Timestamp) -> Plan {
@@ -151,6 +161,11 @@ mod tests {
         let mut bad = own();
         bad.0["spec"]["externalIPs"] = json!(["8.8.8.8"]);
         assert!(matches!(&run(&key(), Some(bad), None, 0)[..], [Action::Refuse(_)]));
+        let mut name = own();
+        name.0["spec"] = json!({ "type": "ExternalName", "externalName": "kubernetes.default.svc.cluster.local" });
+        assert_eq!(run(&key(), Some(name.clone()), None, 0), []);
+        let unwanted = DeleteHost { uid: "h1".into(), grace: None, proof: Proof::Unwanted };
+        assert_eq!(run(&key(), Some(name), Some(twin("u1")), 99), [Action::DeleteHost(unwanted)]);
         assert_eq!(run(&key(), Some(own()), Some(twin("u1")), 99), []);
     }
 

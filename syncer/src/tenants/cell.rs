@@ -37,7 +37,10 @@ impl Shared {
             return Cell::unusable(finding);
         }
         let wanted = footprint::objects(facts);
-        let results = join_all(wanted.iter().map(|wanted| self.wall(facts, wanted))).await;
+        // The last one closes what the others open: it comes when they are there.
+        let (first, last) = wanted.split_at(wanted.len().saturating_sub(usize::from(facts.is_policed)));
+        let mut results = join_all(first.iter().map(|wanted| self.wall(facts, wanted))).await;
+        results.extend(join_all(last.iter().map(|wanted| self.wall(facts, wanted))).await);
         let mut service_ip = None;
         for (wanted, result) in wanted.iter().zip(results) {
             match result {

@@ -8,15 +8,16 @@ use tenancy::{NetworkIsolation, PodSecurity, TenantId, TenantName, TenantSpec, h
 
 use crate::account::POD_ACCOUNT;
 use crate::kinds;
+use crate::translate::addresses::{INSIDE_V4, INSIDE_V6};
 
 /// Name of the Service (and EndpointSlice) through which pods reach their tenant's API.
 pub(crate) const API_SERVICE: &str = "kubernetes-api";
 /// Name of the quota, limit range and network policy.
 pub(crate) const WALLS: &str = "rowhouse";
-/// Addresses inside of clusters and clouds: everything a default-deny tenant does not reach. Link-local includes the
-/// metadata services of clouds.
-const INSIDE_V4: &[&str] = &["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"];
-const INSIDE_V6: &[&str] = &["fc00::/7", "fe80::/10"];
+/// Name of the network policy with what pods may receive that no policy of the tenant isolates.
+const WALLS_INGRESS: &str = "rowhouse-ingress";
+/// Name of the network policy with what such pods may send.
+const WALLS_EGRESS: &str = "rowhouse-egress";
 
 /// What the footprint is computed from.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,8 @@ pub(crate) struct Facts {
     pub(crate) doors: Vec<IpAddr>,
     /// Namespace of the apiproxies, when they are pods of the host.
     pub(crate) doors_namespace: Option<String>,
+    /// Whether the tenant has network policies of its own on the host.
+    pub(crate) is_policed: bool,
 }
 
 /// One object of the footprint.
@@ -111,12 +114,13 @@ pub(crate) fn objects(facts: &Facts) -> Vec<Wanted> {
         facts.wanted(&kinds::SERVICES, API_SERVICE, Some(api_service(facts))),
         facts.wanted(&kinds::RESOURCE_QUOTAS, WALLS, quota),
         facts.wanted(&kinds::LIMIT_RANGES, WALLS, limit_range(spec)),
-        facts.wanted(&kinds::NETWORK_POLICIES, WALLS, network_policy(facts)),
     ];
     // While no apiproxy is known, what leads to them stays as it is.
     if facts.port.is_none() || !facts.doors.is_empty() {
         all.push(facts.wanted(&kinds::ENDPOINT_SLICES, API_SERVICE, endpoints(facts)));
     }
+    let policies = network_policies(facts);
+    all.extend(policies.map(|(name, policy)| facts.wanted(&kinds::NETWORK_POLICIES, name, policy)));
     all
 }
 
@@ -165,12 +169,15 @@ fn limit_range(spec: &TenantSpec) -> Option<Value> {
     (item.as_object().is_some_and(|item| item.len() > 1)).then(|| json!({ "spec": { "limits": [item] } }))
 }
 
-/// Selects on the reserved label only: tenants cannot move a pod out of it.
-fn network_policy(facts: &Facts) -> Option<Value> {
+/// Selects on reserved labels only: tenants cannot move a pod out of it. Policies add up, so where the tenant has some of
+/// its own, what is open to every pod is taken apart from what is open only to pods they leave alone. The last to be
+/// written is the one that closes.
+fn network_policies(facts: &Facts) -> [(&'static str, Option<Value>); 3] {
     if facts.spec.isolation.network == NetworkIsolation::None {
-        return None;
+        return [(WALLS_INGRESS, None), (WALLS_EGRESS, None), (WALLS, None)];
     }
-    let own = json!({ "podSelector": { "matchLabels": { labels::TENANT: facts.id.as_str() } } });
+    let every = json!({ "matchLabels": { labels::TENANT: facts.id.as_str() } });
+    let own = json!({ "podSelector": every });
     let dns = json!({
         "to": [{ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "kube-system" } } }],
         "ports": [{ "protocol": "UDP", "port": 53 }, { "protocol": "TCP", "port": 53 }],
@@ -180,13 +187,33 @@ fn network_policy(facts: &Facts) -> Option<Value> {
         { "ipBlock": { "cidr": "::/0", "except": INSIDE_V6 } },
     ] });
     // With a DNS of its own a tenant has no business at the host's, which knows everybody's names.
-    let egress = vec![json!({ "to": [own] }), world, api_egress(facts).unwrap_or(dns)];
-    Some(json!({ "spec": {
-        "podSelector": { "matchLabels": { labels::TENANT: facts.id.as_str() } },
-        "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{ "from": [own] }],
-        "egress": egress,
-    } }))
+    let always = vec![api_egress(facts).unwrap_or(dns)];
+    let (from_own, to_others) = (json!([{ "from": [own] }]), vec![json!({ "to": [own] }), world]);
+    let policy = |selector: &Value, types: &[&str], ingress: &Value, egress: &[Value]| {
+        let mut spec = json!({ "podSelector": selector, "policyTypes": types });
+        for (kind, field, rules) in [("Ingress", "ingress", ingress), ("Egress", "egress", &json!(egress))] {
+            // The host leaves an empty list out; the type says what it would have meant.
+            if types.contains(&kind) && rules.as_array().is_some_and(|rules| !rules.is_empty()) {
+                spec[field] = rules.clone();
+            }
+        }
+        json!({ "spec": spec })
+    };
+    let both = ["Ingress", "Egress"];
+    if !facts.is_policed {
+        let open: Vec<Value> = to_others.into_iter().chain(always).collect();
+        return [(WALLS_INGRESS, None), (WALLS_EGRESS, None), (WALLS, Some(policy(&every, &both, &from_own, &open)))];
+    }
+    let unless = |label: &str| {
+        let mut selector = every.clone();
+        selector["matchExpressions"] = json!([{ "key": label, "operator": "DoesNotExist" }]);
+        selector
+    };
+    [
+        (WALLS_INGRESS, Some(policy(&unless(labels::ISOLATED_INGRESS), &["Ingress"], &from_own, &[]))),
+        (WALLS_EGRESS, Some(policy(&unless(labels::ISOLATED_EGRESS), &["Egress"], &json!([]), &to_others))),
+        (WALLS, Some(policy(&every, &both, &json!([]), &always))),
+    ]
 }
 
 /// The way to the tenant's own API. Pods are named by their namespace: not every network takes the address of a pod for
@@ -221,11 +248,12 @@ mod tests {
             port: None,
             doors: Vec::new(),
             doors_namespace: None,
+            is_policed: false,
         }
     }
 
     fn object(facts: &Facts, kind: &str) -> Option<Value> {
-        objects(facts).into_iter().find(|wanted| wanted.kind.kind == kind).unwrap().object
+        objects(facts).into_iter().rfind(|wanted| wanted.kind.kind == kind).unwrap().object
     }
 
     #[test]
@@ -249,8 +277,7 @@ mod tests {
     fn every_object_is_ours_by_label() {
         let mut facts = facts(json!({ "quota": { "pods": "5" }, "limits": { "default": { "cpu": "1" } } }));
         (facts.port, facts.doors) = (Some(7001), vec![[10, 0, 0, 5].into(), [10, 0, 0, 6].into()]);
-        for wanted in objects(&facts) {
-            let object = wanted.object.unwrap();
+        for object in objects(&facts).into_iter().filter_map(|wanted| wanted.object) {
             assert_eq!(object["metadata"]["labels"]["rowhouse.dev/tenant"], facts.id.as_str());
             assert_eq!(object["metadata"]["labels"]["rowhouse.dev/managed-by"], "rowhouse");
             assert_eq!(object["metadata"]["namespace"], "rowhouse-acme");
@@ -282,6 +309,30 @@ mod tests {
         facts.doors_namespace = None;
         let last = egress(&facts)[2].clone();
         assert!(last["to"].as_array().is_some_and(|to| !to.is_empty()), "no rule for everywhere: {last}");
+    }
+
+    #[test]
+    fn policies_of_the_tenant_can_close_what_is_open_inside() {
+        let mut facts = facts(json!({}));
+        facts.is_policed = true;
+        let all: Vec<_> = objects(&facts).into_iter().filter(|wanted| wanted.kind.kind == "NetworkPolicy").collect();
+        let names: Vec<_> = all.iter().map(|wanted| wanted.name).collect();
+        assert_eq!(names, ["rowhouse-ingress", "rowhouse-egress", "rowhouse"]);
+        let spec = |at: usize| all[at].object.as_ref().unwrap()["spec"].clone();
+        assert_eq!((spec(2).get("ingress"), &spec(2)["policyTypes"]), (None, &json!(["Ingress", "Egress"])));
+        assert_eq!(spec(2)["egress"].as_array().unwrap().len(), 1, "DNS only");
+        assert_eq!(spec(2)["podSelector"].get("matchExpressions"), None);
+        for (at, label, kind) in
+            [(0, "rowhouse.dev/isolated-ingress", "Ingress"), (1, "rowhouse.dev/isolated-egress", "Egress")]
+        {
+            let unless = json!([{ "key": label, "operator": "DoesNotExist" }]);
+            assert_eq!(spec(at)["podSelector"]["matchExpressions"], unless);
+            assert_eq!(spec(at)["policyTypes"], json!([kind]));
+        }
+        assert_eq!(spec(0)["ingress"].as_array().unwrap().len(), 1);
+        assert_eq!(spec(1)["egress"].as_array().unwrap().len(), 2);
+        facts.spec.isolation.network = NetworkIsolation::None;
+        assert_eq!(object(&facts, "NetworkPolicy"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use controllers::queue::Outcome;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tenancy::route::{self, KeyPair, RouteSpec};
-use tenancy::{SecretRef, StoreLimits, Tenant, TenantId, TenantName, TenantStatus, host, labels};
+use tenancy::{SecretRef, StoreLimits, Tenant, TenantId, TenantName, TenantSpec, TenantStatus, host, labels};
 
 use super::cell::Cell;
 use super::expiry::{self, Expiry};
@@ -80,6 +80,7 @@ impl Shared {
             port: None,
             doors: self.doors.addresses(),
             doors_namespace: self.doors.namespace().map(str::to_owned),
+            is_policed: self.is_policed(id, &tenant.spec),
         };
         let route = match self.serve(tenant, &facts).await {
             Ok(route) => route,
@@ -177,6 +178,11 @@ impl Shared {
         }
     }
 
+    /// Whether the tenant's own network policies reach the host.
+    fn is_policed(&self, id: TenantId, spec: &TenantSpec) -> bool {
+        spec.sync.to_host.network_policies && !self.policies.by_tenant(id).is_empty()
+    }
+
     /// Everything the first read needs: finalizer, keys, route, kubeconfig.
     async fn serve(&self, tenant: &Tenant, facts: &Facts) -> Result<Stored, Error> {
         let (held, stored) = futures::join!(self.hold(tenant), self.stored(facts.id));
@@ -249,6 +255,7 @@ impl Shared {
             caps: caps(&facts.spec.store),
             admin_users: facts.spec.access.admin_users.clone(),
             admin_groups: facts.spec.access.admin_groups.clone(),
+            sight: facts.spec.sync.from_host.clone(),
         })
     }
 

@@ -27,7 +27,7 @@ impl Names {
     pub fn of_pod(place: &Place, who: Identity<'_>, pod: &Value) -> Self {
         let mut names = Self::of_object(place, who);
         let referenced = Referenced::by(pod);
-        for name in referenced.config_maps.iter().chain(&referenced.secrets) {
+        for name in referenced.config_maps.iter().chain(&referenced.secrets).chain(&referenced.claims) {
             names.add(object_name(who.namespace, name), name.clone());
         }
         names.add(super::pod::companion_name(who), format!("{}-projected", who.name));

@@ -65,6 +65,20 @@ pub enum Handler {
     ServiceSelector,
     /// Text of the host that may contain host names.
     Text,
+    /// Label selector of pods of the object's own namespace.
+    OwnSelector,
+    /// Name of a Service of the same namespace.
+    Service,
+    /// Rules of a network policy.
+    PolicyRules,
+    /// Peers of a rule of a network policy.
+    PolicyPeers,
+    /// Name of a class of the host.
+    Class,
+    /// Name of a PersistentVolumeClaim of the same namespace.
+    Claim,
+    /// Addresses of an endpoint.
+    Addresses,
     /// Name of a container: what the tenant did not ask for (injected on the host) is left out of its status.
     ContainerStatuses,
     /// Name of a volume, likewise.
@@ -104,6 +118,15 @@ pub trait Rewriter {
         parent: &Map<String, Value>,
         at: &str,
     ) -> Result<Outcome, Refused>;
+}
+
+/// For tables that translate nothing.
+pub struct Silent;
+
+impl Rewriter for Silent {
+    fn rewrite(&mut self, _: Handler, _: &Value, _: &Map<String, Value>, _: &str) -> Result<Outcome, Refused> {
+        Ok(Outcome::Nothing)
+    }
 }
 
 impl Shape {

@@ -6,7 +6,7 @@ use tenancy::{Host, Virtual, labels};
 
 use super::metadata::{self, reserved_selector};
 use super::rules::Rule::{Deny, Into, Keep, Rewrite};
-use super::rules::{Handler, Outcome, Rewriter, Shape, Unknown, walk};
+use super::rules::{Handler, Outcome, Rewriter, Shape, Silent, Unknown, walk};
 use super::{Identity, Origin, Place, Refused};
 use crate::json;
 
@@ -106,7 +106,7 @@ pub fn to_host(place: &Place, who: Identity<'_>, service: &Virtual<Value>) -> Re
 /// The status of the virtual service.
 pub fn status_to_virtual(host: &Host<Value>) -> Virtual<Value> {
     let status = host.0.get("status").unwrap_or(&Value::Null);
-    let out = walk(&SERVICE_STATUS, status, "status", Unknown::LeaveOut, &mut Nothing);
+    let out = walk(&SERVICE_STATUS, status, "status", Unknown::LeaveOut, &mut Silent);
     let mut out = out.unwrap_or_else(|_| json!({}));
     if let Some(out) = out.as_object_mut() {
         out.entry("loadBalancer").or_insert_with(|| json!({}));
@@ -183,14 +183,6 @@ impl Rewriter for Selector<'_> {
         let mut selector = own;
         selector.extend(reserved_selector(self.place, self.who.namespace));
         Ok(Outcome::Value(Value::Object(selector)))
-    }
-}
-
-struct Nothing;
-
-impl Rewriter for Nothing {
-    fn rewrite(&mut self, _: Handler, _: &Value, _: &Map<String, Value>, _: &str) -> Result<Outcome, Refused> {
-        Ok(Outcome::Nothing)
     }
 }
 

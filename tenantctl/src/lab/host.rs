@@ -124,6 +124,7 @@ fn fresh_route() -> Result<RouteSpec, pki::Error> {
         caps: tenancy::route::Caps::default(),
         admin_users: Vec::new(),
         admin_groups: Vec::new(),
+        sight: tenancy::SyncFromHost::default(),
     })
 }
 

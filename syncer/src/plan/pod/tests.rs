@@ -49,7 +49,11 @@ fn twin(of: &Virtual<Value>, extra: &Value) -> Host<Value> {
 }
 
 fn run(own: Option<Virtual<Value>>, host: Option<Host<Value>>) -> Plan {
-    plan(&place(), &key(), &Pair::new(&Synced::assumed(), own, host), &Vec::new)
+    run_with(own, host, &Granted::default())
+}
+
+fn run_with(own: Option<Virtual<Value>>, host: Option<Host<Value>>, granted: &Granted) -> Plan {
+    plan(&place(), &key(), &Pair::new(&Synced::assumed(), own, host), &Vec::new, granted)
 }
 
 fn going(grace: i64) -> Value {
@@ -89,7 +93,7 @@ fn rows_5_to_7_without_a_host_pod() {
 fn row_8_waits_for_the_api_address() {
     let nowhere = Place { service_ip: None, ..place() };
     let pair = Pair::new(&Synced::assumed(), Some(own(&json!({}))), None);
-    assert!(matches!(&plan(&nowhere, &key(), &pair, &Vec::new)[..], [Action::Wait { .. }]));
+    assert!(matches!(&plan(&nowhere, &key(), &pair, &Vec::new, &Granted::default())[..], [Action::Wait { .. }]));
 }
 
 #[test]
@@ -230,4 +234,22 @@ fn row_14_hands_gates_to_the_host() {
     assert!(matches!(&plan[..], [Action::SetGates(gates)] if gates.len() == 1), "{plan:?}");
     let set = json!({ "status": { "conditions": [{ "type": "lb", "status": "True" }] } });
     assert_eq!(run(Some(gated.clone()), Some(twin(&gated, &set))), []);
+}
+
+#[test]
+fn what_others_grant_is_on_the_host_pod() {
+    let isolated = Isolated { ingress: true, egress: false };
+    let granted = Granted { isolated, priority_class: Some("batch".into()) };
+    let made = run_with(Some(own(&json!({}))), None, &granted);
+    let [Action::Create(Host(pod))] = &made[..] else { panic!("{made:?}") };
+    assert_eq!(pod["metadata"]["labels"]["rowhouse.dev/isolated-ingress"], "true");
+    assert_eq!(pod["spec"]["priorityClassName"], "batch");
+    let there = twin(&own(&json!({})), &json!({}));
+    let granted = Granted { isolated, priority_class: None };
+    let later = run_with(Some(own(&json!({}))), Some(there), &granted);
+    let update = later.iter().find_map(|action| match action {
+        Action::Update(Host(pod)) => Some(pod),
+        _ => None,
+    });
+    assert_eq!(update.unwrap()["metadata"]["labels"]["rowhouse.dev/isolated-ingress"], "true");
 }

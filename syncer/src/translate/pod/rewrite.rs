@@ -72,6 +72,19 @@ impl<'a> PodRewriter<'a> {
         }
     }
 
+    /// Name of a claim, or an ephemeral volume: on the host it is a claim like any other.
+    fn claim(&self, value: &Value, parent: &Map<String, Value>, at: &str) -> Result<Outcome, Refused> {
+        if !self.place.sync.to_host.persistent_volume_claims {
+            return Err(Refused::new(at, "persistent volumes are not available in this cluster"));
+        }
+        if value.is_string() {
+            return Ok(self.host_name(value));
+        }
+        let volume = parent.get("name").and_then(Value::as_str).unwrap_or_default();
+        let claim = object_name(self.who.namespace, &format!("{}-{volume}", self.who.name));
+        Ok(Outcome::As("persistentVolumeClaim", json!({ "claimName": claim })))
+    }
+
     fn env_source(&mut self, value: &Value, at: &str) -> Result<Outcome, Refused> {
         let field_path = json::text(value, "/fieldRef/fieldPath");
         if !field_path.is_empty() {
@@ -196,9 +209,8 @@ impl Rewriter for PodRewriter<'_> {
                     Err(Refused::new(at, &format!("pods are scheduled by {SCHEDULER}; {other:?} is not available")))
                 }
             },
-            Handler::ServiceSelector | Handler::Text | Handler::ContainerStatuses | Handler::MountStatuses => {
-                Err(Refused::new(at, "this field does not belong to a pod"))
-            }
+            Handler::Claim => self.claim(value, parent, at),
+            _ => Err(Refused::new(at, "this field does not belong to a pod")),
         }
     }
 }

@@ -9,7 +9,6 @@ use crate::translate::rules::Rule::{self, Deny, Into, Keep, Ours, Rewrite};
 use crate::translate::rules::Shape;
 
 const NODE_STORAGE: &str = "volumes that reach storage with the node's own identity are not available to tenants";
-const NO_CLAIMS: &str = "persistent volumes are not available yet";
 const MERGED: &str = "left out: part of labelSelector since the pod was created; twice would be refused";
 const NO_DEVICES: &str = "resource claims are not available yet";
 const CONFIG_MAP: Rule = Rewrite(H::ConfigMap, None, "host name of the ConfigMap, which is synced while referenced");
@@ -49,7 +48,12 @@ pub static POD_SPEC: Shape = Shape {
         ("overhead", Ours("left out: the host derives it from the runtime class")),
         ("preemptionPolicy", Ours("left out with the priority")),
         ("priority", Ours("left out: priorities of different tenants cannot be compared")),
-        ("priorityClassName", Ours("left out: a tenant must not preempt its neighbours or the host's own pods")),
+        (
+            "priorityClassName",
+            Ours(
+                "left out, unless the Tenant's sync.fromHost.priorityClasses shows the class: a tenant must not preempt its neighbours or the host's own pods",
+            ),
+        ),
         ("readinessGates", Into(&READINESS_GATE)),
         ("resourceClaims", Deny(NO_DEVICES)),
         ("resources", Into(&RESOURCES)),
@@ -96,7 +100,7 @@ static VOLUME: Shape = Shape {
             ),
         ),
         ("emptyDir", Into(&EMPTY_DIR)),
-        ("ephemeral", Deny(NO_CLAIMS)),
+        ("ephemeral", Rewrite(H::Claim, None, "host name of the claim <pod>-<volume>, which is made in the tenant")),
         ("fc", Deny(NODE_STORAGE)),
         ("flexVolume", Deny(NODE_STORAGE)),
         ("flocker", Deny(NODE_STORAGE)),
@@ -108,7 +112,7 @@ static VOLUME: Shape = Shape {
         ("iscsi", Deny(NODE_STORAGE)),
         ("name", Keep),
         ("nfs", Deny(NODE_STORAGE)),
-        ("persistentVolumeClaim", Deny(NO_CLAIMS)),
+        ("persistentVolumeClaim", Into(&CLAIM_SOURCE)),
         ("photonPersistentDisk", Deny(NODE_STORAGE)),
         ("portworxVolume", Deny(NODE_STORAGE)),
         ("projected", Into(&PROJECTED)),
@@ -269,6 +273,10 @@ static SECRET_ENV: Shape =
     Shape { type_name: "core.v1.SecretEnvSource", fields: &[("name", SECRET), ("optional", Keep)] };
 static PULL_SECRET: Shape = Shape { type_name: "core.v1.LocalObjectReference", fields: &[("name", SECRET)] };
 
+static CLAIM_SOURCE: Shape = Shape {
+    type_name: "core.v1.PersistentVolumeClaimVolumeSource",
+    fields: &[("claimName", Rewrite(H::Claim, None, "host name of the claim")), ("readOnly", Keep)],
+};
 static CONTAINER_PORT: Shape = Shape {
     type_name: "core.v1.ContainerPort",
     fields: &[("containerPort", Keep), ("hostIP", Keep), ("hostPort", Keep), ("name", Keep), ("protocol", Keep)],

@@ -197,8 +197,10 @@ fn what_has_no_honest_translation_is_refused() {
         with("affinity", json!({ "podAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [term] } }))
     };
     let cases = [
-        (volume(json!({ "persistentVolumeClaim": { "claimName": "x" } })), "spec.volumes[0].persistentVolumeClaim"),
-        (volume(json!({ "ephemeral": {} })), "spec.volumes[0].ephemeral"),
+        (
+            volume(json!({ "persistentVolumeClaim": { "fromTheFuture": 1 } })),
+            "spec.volumes[0].persistentVolumeClaim.fromTheFuture",
+        ),
         (volume(json!({ "nfs": { "server": "s", "path": "/" } })), "spec.volumes[0].nfs"),
         (volume(json!({ "awsElasticBlockStore": { "volumeID": "v" } })), "spec.volumes[0].awsElasticBlockStore"),
         (volume(json!({ "csi": { "driver": "d" } })), "spec.volumes[0].csi"),
