@@ -5,7 +5,8 @@ ARG ALPINE_VERSION=3.22
 
 FROM docker.io/library/rust:${RUST_VERSION}-alpine${ALPINE_VERSION} AS build
 # aws-lc and SQLite are C; protoc is for the client of etcd.
-RUN apk add --no-cache build-base cmake linux-headers perl protobuf-dev
+RUN apk add --no-cache build-base cmake linux-headers perl protoc protobuf-dev
+ENV PROTOC=/usr/bin/protoc
 WORKDIR /source
 COPY . .
 RUN cargo build --locked --release -p rowhouse-apiproxy -p rowhouse-syncer --bins \
