@@ -86,11 +86,7 @@ impl Shared {
             Ok(route) => route,
             Err(error) => {
                 tracing::warn!(tenant = %name, %error, "tenant not served");
-                let finding = match &error {
-                    Error::SecretTaken(_) => Finding::stuck(READY, "SecretTaken", error.to_string()),
-                    _ => Finding::not_yet(READY, "NotServed", error.to_string()),
-                };
-                self.report(tenant, &facts, None, &[finding]).await;
+                self.report(tenant, &facts, None, &[unserved(&error)]).await;
                 return Outcome::Retry;
             }
         };
@@ -108,16 +104,7 @@ impl Shared {
             if cell.service_ip.is_some() && cell.service_ip != route.spec.service_ip {
                 failed = self.readdress(&facts, route, cell.service_ip.clone()).await.err();
             }
-            self.places.set(Place {
-                id,
-                name: name.clone(),
-                host_namespace: facts.namespace(),
-                service_ip: cell.service_ip.clone(),
-                // The same port and address as the API.
-                resolver: facts.port.and_then(|_| cell.service_ip.clone()),
-                isolation: facts.spec.isolation.clone(),
-                sync: facts.spec.sync.clone(),
-            });
+            self.places.set(place(&facts, cell.service_ip.clone()));
             if has_new_spec(tenant) {
                 self.places.touch(id);
             }
@@ -406,5 +393,27 @@ fn caps(limits: &StoreLimits) -> route::Caps {
     route::Caps {
         objects: limits.max_objects.map(u64::from),
         bytes: limits.max_bytes.as_deref().and_then(tenancy::units::bytes),
+    }
+}
+
+/// Where the tenant's objects go on the host.
+fn place(facts: &Facts, service_ip: Option<String>) -> Place {
+    Place {
+        id: facts.id,
+        name: facts.name.clone(),
+        host_namespace: facts.namespace(),
+        // The same port and address as the API.
+        resolver: facts.port.and_then(|_| service_ip.clone()),
+        service_ip,
+        isolation: facts.spec.isolation.clone(),
+        sync: facts.spec.sync.clone(),
+    }
+}
+
+/// Why a tenant has no API.
+fn unserved(error: &Error) -> Finding {
+    match error {
+        Error::SecretTaken(_) => Finding::stuck(READY, "SecretTaken", error.to_string()),
+        _ => Finding::not_yet(READY, "NotServed", error.to_string()),
     }
 }
