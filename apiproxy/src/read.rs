@@ -15,16 +15,19 @@ use store::{At, Collection, Listing, Object, Position, Query, Revision, Scope};
 use crate::api::Api;
 use crate::authz::{Permit, Read};
 use crate::request::Info;
-use crate::respond::{Accept, Answer, Error, Form, Lens, Rows, Shown, json_bytes, partial};
+use crate::respond::{
+    self, Accept, Answer, Encoding, Error, Form, Lens, Rows, Shown, Wanted, encoded, json_bytes, partial, reshaped,
+};
 use crate::select::Selection;
 
 /// Longest wait for a revision that a client has seen elsewhere (upstream: `blockTimeout`).
 const FRESH_WAIT: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// Answers get and list.
-pub(crate) async fn read(api: &Api, permit: &Permit<Read>, accept: Accept) -> Result<Answer, Error> {
+pub(crate) async fn read(api: &Api, permit: &Permit<Read>, wanted: &Wanted) -> Result<Answer, Error> {
     let info = permit.info();
     let resource = find(api, info)?;
+    let accept = wanted.choose(Lens::offer(&resource, info))?;
     let warning = crate::write::deprecation(&resource);
     let mut answer = if info.verb == "get" {
         get(api, info, resource, accept).await?
@@ -105,9 +108,10 @@ async fn get(api: &Api, info: &Info, resource: Arc<Resource>, accept: Accept) ->
     let lens = Lens::new(resource.clone(), info);
     if info.subresource == "scale" {
         let scale = resource::scale::read(&resource, &lens.value(&object));
-        return Ok(crate::respond::json(accept, StatusCode::OK, &scale));
+        let scale = reshaped(accept, resource.custom.is_some(), scale)?;
+        return respond::value(accept, StatusCode::OK, &scale);
     }
-    Ok(lens.answer(accept, StatusCode::OK, &Shown::Stored(object)))
+    lens.answer(accept, StatusCode::OK, &Shown::Stored(object))
 }
 
 /// Parses a resource version that means "not older than". None for "" and "0".
@@ -165,23 +169,45 @@ async fn list(api: &Api, info: &Info, resource: Arc<Resource>, accept: Accept) -
             metadata["remainingItemCount"] = Value::from(listing.remaining);
         }
     }
+    if accept.form == Form::Partial {
+        return Err(lens.misfit(accept, &lens.resource().list_kind));
+    }
+    if accept.encoding == Encoding::Protobuf {
+        let bytes = messages(&lens, &listing, &metadata, accept)?;
+        return Ok(encoded(accept, StatusCode::OK, wire::MEDIA_TYPE, bytes));
+    }
     let bytes = match accept.form {
         Form::Object => concatenated(&lens, &listing, &metadata),
-        Form::Partial => {
-            let items: Vec<Value> = listing.objects.iter().map(|object| partial(&lens.value(object))).collect();
+        Form::Partial | Form::PartialList => {
+            let items = listing.objects.iter().map(|object| partial(accept.version, &lens.value(object)));
             let list = json!({
-                "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
-                "metadata": metadata, "items": items,
+                "kind": "PartialObjectMetadataList", "apiVersion": accept.version.api_version(),
+                "metadata": metadata, "items": items.collect::<Vec<Value>>(),
             });
             Bytes::from(list.to_string())
         }
         Form::Table => {
             let rows = Rows::parse(info.query.get("includeObject"));
             let objects = listing.objects.iter().map(|object| lens.value(object));
-            Bytes::from(lens.table(objects, rows, &metadata, true).to_string())
+            Bytes::from(lens.table(accept.version, objects, rows, &metadata, true).to_string())
         }
     };
     Ok(json_bytes(accept, StatusCode::OK, bytes))
+}
+
+/// A list in protobuf, encoded object by object.
+fn messages(lens: &Lens, listing: &Listing, metadata: &Value, accept: Accept) -> Result<Bytes, Error> {
+    let kind = match accept.form {
+        Form::Object => respond::message_kind(&group_version(lens.resource()), &lens.resource().list_kind)?,
+        _ => respond::message_kind(accept.version.api_version(), "PartialObjectMetadataList")?,
+    };
+    let mut list = kind.list(metadata).map_err(respond::unencodable)?;
+    for object in &listing.objects {
+        let pushed =
+            if lens.converts() { list.push_value(&lens.value(object)) } else { list.push(&lens.bytes(object)) };
+        pushed.map_err(respond::unencodable)?;
+    }
+    Ok(list.finish())
 }
 
 fn concatenated(lens: &Lens, listing: &Listing, metadata: &Value) -> Bytes {

@@ -15,7 +15,7 @@ use crate::api::Api;
 use crate::authz::{self, Permitted};
 use crate::fairness::Seat;
 use crate::request::{self, Realm};
-use crate::respond::{self, Accept, Answer, BoxError, Error};
+use crate::respond::{self, Answer, BoxError, Error, Wanted};
 use crate::routes::Tenant;
 use crate::tls::{Connection, Entrance, Internal};
 use crate::{admin, authn, connect, discovery, read, watch, write};
@@ -59,10 +59,10 @@ where
     let began = Instant::now();
     let id = uuid::Uuid::new_v4().to_string();
     let (mut parts, body) = request.into_parts();
-    let accept = respond::negotiate(&parts.headers, parts.uri.query().unwrap_or_default());
-    let mut answer = match flow(api, connection, &mut parts, body, accept.clone()).await {
+    let wanted = Wanted::read(&parts.headers, parts.uri.query().unwrap_or_default());
+    let mut answer = match flow(api, connection, &mut parts, body, &wanted).await {
         Ok(answer) => answer,
-        Err(error) => respond::failure(accept.unwrap_or(Accept::PLAIN), &error),
+        Err(error) => respond::failure(&wanted, &error),
     };
     if let Ok(value) = HeaderValue::from_str(&id) {
         answer.headers_mut().insert(HeaderName::from_static("audit-id"), value);
@@ -81,7 +81,7 @@ async fn flow<B>(
     connection: &Connection,
     parts: &mut Parts,
     body: B,
-    accept: Result<Accept, Error>,
+    wanted: &Wanted,
 ) -> Result<Answer, Error>
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
@@ -114,19 +114,18 @@ where
     match permitted {
         Permitted::Read(permit) => {
             let _seat = seat(Seat::Request)?;
-            read::read(api, &permit, accept?).await
+            read::read(api, &permit, wanted).await
         }
-        Permitted::Watch(permit) => watch::watch(api, &permit, accept?, seat(Seat::Watch)?).await,
+        Permitted::Watch(permit) => watch::watch(api, &permit, wanted, seat(Seat::Watch)?).await,
         Permitted::Write(permit) => {
-            let accept = accept?;
             let _seat = seat(Seat::Request)?;
             let body = collect(body).await?;
-            write::write(api, &permit, &parts.headers, body, accept).await
+            write::write(api, &permit, &parts.headers, body, wanted).await
         }
         Permitted::Connect(permit) => connect::open(api, &permit, parts, body, seat(Seat::Stream)?).await,
         Permitted::NonResource(permit) => {
             let _seat = seat(Seat::Request)?;
-            discovery::answer(api, &permit, parts).await
+            discovery::answer(api, &permit, parts, wanted).await
         }
     }
 }

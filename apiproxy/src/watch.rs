@@ -1,4 +1,4 @@
-//! watch: events of a collection as JSON lines.
+//! watch: events of a collection as JSON lines, or as protobuf frames.
 //!
 //! ```text
 //!   no resourceVersion, or "0"     ADDED for everything that is there, then events
@@ -6,47 +6,48 @@
 //!   sendInitialEvents=true         ADDED for everything, a bookmark that marks their end, then events
 //! ```
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+mod frames;
+
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures::stream;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use rand::Rng as _;
-use serde_json::{Value, json};
-use store::{At, Ended, Event, Object, Query, Revision, Subscription};
+use store::{At, Ended, Object, Query, Revision, Subscription};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::authz::{Permit, Watch};
 use crate::fairness::Taken;
-use crate::read::{collection, find, fresh, group_version, key_namespace, scope};
+use crate::read::{collection, find, fresh, key_namespace, scope};
 use crate::request::Info;
-use crate::respond::{Accept, Answer, Encoding, Error, Form, Lens, Rows, partial};
+use crate::respond::{Answer, Encoding, Error, Lens, Rows, STREAMS, Wanted};
 use crate::select::Selection;
+use frames::Frames;
 
 /// Watches without `timeoutSeconds` end after this long, and up to twice as long (upstream: `min-request-timeout`).
 const MIN_TIMEOUT: u64 = 1800;
 /// How often a watch that asked for bookmarks gets one (upstream: once a minute).
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
-/// Annotation on the bookmark that ends the initial events (KEP-3157).
-const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 /// Answers a watch.
-pub(crate) async fn watch(api: &Api, permit: &Permit<Watch>, accept: Accept, seat: Taken) -> Result<Answer, Error> {
+pub(crate) async fn watch(api: &Api, permit: &Permit<Watch>, wanted: &Wanted, seat: Taken) -> Result<Answer, Error> {
     let info = permit.info();
     let resource = find(api, info)?;
     if !resource.verbs.iter().any(|verb| verb == "watch") {
         return Err(Error::MethodNotAllowed);
     }
-    if accept.encoding != Encoding::Json {
-        return Err(Error::NotAcceptable("application/json, application/json;stream=watch".to_owned()));
-    }
+    let accept = wanted.choose(Lens::offer(&resource, info))?;
+    let content_type = match accept.encoding {
+        Encoding::Json => "application/json",
+        Encoding::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+        Encoding::Yaml => return Err(Error::NotAcceptable(STREAMS)),
+    };
     let warning = crate::write::deprecation(&resource);
     let selection = Selection::parse(&resource, info)?;
     let start = start(info)?;
@@ -56,7 +57,7 @@ pub(crate) async fn watch(api: &Api, permit: &Permit<Watch>, accept: Accept, sea
     let seconds = info.query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0);
     let seconds = seconds.unwrap_or_else(|| rand::rng().random_range(MIN_TIMEOUT..2 * MIN_TIMEOUT));
     let lens = Lens::new(resource, info);
-    let mut frames = Frames::new(lens, selection, accept.form, Rows::parse(info.query.get("includeObject")));
+    let mut frames = Frames::new(lens, selection, accept, Rows::parse(info.query.get("includeObject")));
     let subscription = begin(api, info, start, &mut frames);
     let state = State {
         subscription,
@@ -72,7 +73,7 @@ pub(crate) async fn watch(api: &Api, permit: &Permit<Watch>, accept: Accept, sea
     });
     let mut answer = Response::new(StreamBody::new(body).boxed_unsync());
     let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
     crate::respond::warn(&mut answer, warning.as_slice());
     Ok(answer)
@@ -147,7 +148,7 @@ fn begin(api: &Api, info: &Info, start: Start, frames: &mut Frames) -> Option<Su
             };
             let Ok(listing) = api.store.list(&query) else { return None };
             for object in &listing.objects {
-                frames.push("ADDED", object);
+                frames.push("ADDED", object, None);
             }
             if marked {
                 frames.bookmark(listing.revision, true);
@@ -221,113 +222,5 @@ impl State {
                 () = self.draining.cancelled() => self.subscription = None,
             }
         }
-    }
-}
-
-/// Encodes events; what is ready waits in a queue.
-struct Frames {
-    lens: Lens,
-    selection: Selection,
-    form: Form,
-    rows: Rows,
-    headings_sent: bool,
-    ready: VecDeque<Bytes>,
-}
-
-impl Frames {
-    fn new(lens: Lens, selection: Selection, form: Form, rows: Rows) -> Self {
-        Self { lens, selection, form, rows, headings_sent: false, ready: VecDeque::new() }
-    }
-
-    /// Everything that is ready, as one chunk.
-    fn take(&mut self) -> Option<Bytes> {
-        if self.ready.len() <= 1 {
-            return self.ready.pop_front();
-        }
-        let size = self.ready.iter().map(Bytes::len).sum();
-        let mut chunk = BytesMut::with_capacity(size);
-        self.ready.drain(..).for_each(|bytes| chunk.put(bytes));
-        Some(chunk.freeze())
-    }
-
-    fn event(&mut self, event: &Event) {
-        let before = event.old.as_ref().is_some_and(|old| self.selection.matches(old));
-        let after = event.new.as_ref().filter(|new| self.selection.matches(new));
-        match (before, after, &event.old, &event.new) {
-            (false, Some(new), ..) => self.push("ADDED", new),
-            (true, Some(new), ..) => self.push("MODIFIED", new),
-            (true, None, Some(old), new) => {
-                // What left the selection is shown as it was, at the revision it left at.
-                if new.is_none() && old.revision() == event.revision {
-                    self.push("DELETED", old);
-                } else {
-                    let mut value = self.lens.value(old);
-                    value["metadata"]["resourceVersion"] = Value::from(event.revision.to_string());
-                    self.push_value("DELETED", value);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn push(&mut self, kind: &str, object: &Arc<Object>) {
-        if self.form != Form::Object {
-            let value = self.lens.value(object);
-            return self.push_value(kind, value);
-        }
-        let bytes = self.lens.bytes(object);
-        let mut line = BytesMut::with_capacity(bytes.len() + 32);
-        line.put_slice(b"{\"type\":\"");
-        line.put_slice(kind.as_bytes());
-        line.put_slice(b"\",\"object\":");
-        line.put_slice(&bytes);
-        line.put_slice(b"}\n");
-        self.ready.push_back(line.freeze());
-    }
-
-    fn push_value(&mut self, kind: &str, value: Value) {
-        let object = match self.form {
-            Form::Object => value,
-            Form::Partial => partial(&value),
-            Form::Table => {
-                let version = value["metadata"]["resourceVersion"].clone();
-                let headings = !std::mem::replace(&mut self.headings_sent, true);
-                self.lens.table(std::iter::once(value), self.rows, &json!({"resourceVersion": version}), headings)
-            }
-        };
-        self.line(kind, &object);
-    }
-
-    fn line(&mut self, kind: &str, object: &Value) {
-        self.ready.push_back(Bytes::from(format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")));
-    }
-
-    fn bookmark(&mut self, revision: Revision, initial_events_end: bool) {
-        let resource = self.lens.resource();
-        let mut metadata = json!({"resourceVersion": revision.to_string()});
-        if initial_events_end {
-            metadata["annotations"] = json!({INITIAL_EVENTS_END: "true"});
-        }
-        let object = json!({"kind": resource.kind, "apiVersion": group_version(resource), "metadata": metadata});
-        match self.form {
-            Form::Object => self.line("BOOKMARK", &object),
-            Form::Partial => self.line("BOOKMARK", &partial(&object)),
-            Form::Table => {
-                let metadata = json!({"resourceVersion": revision.to_string()});
-                let headings = !std::mem::replace(&mut self.headings_sent, true);
-                let table = self.lens.table(std::iter::once(object), self.rows, &metadata, headings);
-                self.line("BOOKMARK", &table);
-            }
-        }
-    }
-
-    fn expired(&mut self, since: Revision, current: Revision) {
-        let message = format!("too old resource version: {since} ({current})");
-        self.line("ERROR", &Error::Expired { message, continue_token: None }.status());
-    }
-
-    fn too_slow(&mut self, revision: Revision) {
-        // A reader that cannot keep up starts again from where it is; upstream ends such watches without a word.
-        tracing::debug!(%revision, "watch ended: the client reads too slowly");
     }
 }

@@ -18,6 +18,7 @@ func main() {
 	cases := flag.String("cases", "cases", "folder of the objects that golden cases are made of")
 	table := flag.String("table", "../table", "folder the table is written to")
 	golden := flag.String("golden", "../../resource/golden", "folder golden cases are written to")
+	wire := flag.String("wire", "../../wire/golden", "folder golden encodings are written to")
 	flag.Parse()
 
 	server := readServer(*answers)
@@ -29,6 +30,7 @@ func main() {
 	writeRBAC(filepath.Join(*table, "rbac.json"))
 	writePriorityClasses(filepath.Join(*table, "priority-classes.json"))
 	writeGolden(*cases, *golden)
+	writeWire(*wire, kinds)
 }
 
 func check(err error) {

@@ -1,35 +1,19 @@
 //! Aggregated discovery: everything in two documents (KEP-3352, `apidiscovery.k8s.io/v2`).
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Group, groups, resources};
 use crate::api::Api;
 use crate::request::Info;
-use crate::respond::{Answer, Error, full};
-
-const MEDIA_TYPE: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
-
-/// Whether the client asks for the aggregated form.
-pub(super) fn wanted(headers: &HeaderMap) -> bool {
-    headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(
-        |range| {
-            let range = range.replace(' ', "");
-            let has = |parameter: &str| range.split(';').any(|part| part == parameter);
-            range.starts_with("application/json;")
-                && has("g=apidiscovery.k8s.io")
-                && has("v=v2")
-                && has("as=APIGroupDiscoveryList")
-        },
-    )
-}
+use crate::respond::{self, Accept, Answer, Encoding, Error, full};
 
 /// Answers `/api` or `/apis`, with an ETag; 304 when the client has it already.
-pub(super) fn answer(api: &Api, info: &Info, path: &str, parts: &Parts) -> Result<Answer, Error> {
+pub(super) fn answer(api: &Api, info: &Info, path: &str, parts: &Parts, accept: Accept) -> Result<Answer, Error> {
     let core = path == "/api";
     let items: Vec<Value> =
         groups(&resources(api, info)).iter().filter(|(group, _)| group.is_empty() == core).map(group).collect();
@@ -40,12 +24,23 @@ pub(super) fn answer(api: &Api, info: &Info, path: &str, parts: &Parts) -> Resul
     let digest = Sha256::digest(&body);
     let etag = format!("\"{}\"", digest.iter().map(|byte| format!("{byte:02X}")).collect::<String>());
     let known = parts.headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()) == Some(etag.as_str());
+    let (content_type, body) = match accept.encoding {
+        Encoding::Json => ("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", body),
+        Encoding::Yaml => {
+            let yaml = serde_saphyr::to_string(&document).map_err(|error| Error::Internal(error.to_string()))?;
+            ("application/yaml;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", Bytes::from(yaml))
+        }
+        Encoding::Protobuf => (
+            "application/vnd.kubernetes.protobuf;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+            respond::protobuf(&document)?,
+        ),
+    };
     let mut answer = Response::new(full(if known { Bytes::new() } else { body }));
     if known {
         *answer.status_mut() = StatusCode::NOT_MODIFIED;
     }
     let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(VARY, HeaderValue::from_static("Accept"));
     if let Ok(value) = HeaderValue::from_str(&etag) {
         headers.insert(ETAG, value);

@@ -1,6 +1,7 @@
 //! Discovery, one document per group and version (upstream: `APIVersions`, `APIGroupList`, `APIGroup`,
 //! `APIResourceList`).
 
+use bytes::Bytes;
 use http::StatusCode;
 use schema::Resource;
 use serde_json::{Value, json};
@@ -8,11 +9,10 @@ use serde_json::{Value, json};
 use super::{Versions, groups, resources};
 use crate::api::Api;
 use crate::request::Info;
-use crate::respond::{Accept, Answer, Error, Form, json as answer_json};
+use crate::respond::{Accept, Answer, Encoding, Error, Offer, Wanted, json_bytes, value};
 
 /// Answers `/api…` and `/apis…`. Errors: 404 for groups and versions that are not served.
-pub(super) fn answer(api: &Api, info: &Info, path: &str, accept: Accept) -> Result<Answer, Error> {
-    let accept = Accept { form: Form::Object, ..accept };
+pub(super) fn answer(api: &Api, info: &Info, path: &str, wanted: &Wanted) -> Result<Answer, Error> {
     let all = groups(&resources(api, info));
     let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
     let document = match segments.as_slice() {
@@ -23,7 +23,10 @@ pub(super) fn answer(api: &Api, info: &Info, path: &str, accept: Accept) -> Resu
                 paths.extend(versions.iter().map(|(version, _)| format!("/apis/{group}/{version}")));
             }
             paths.extend(["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(String::from));
-            json!({"paths": paths})
+            // In JSON whatever is asked for.
+            let accept = wanted.for_errors();
+            let json = Bytes::from(json!({"paths": paths}).to_string());
+            return Ok(json_bytes(Accept { encoding: Encoding::Json, ..accept }, StatusCode::OK, json));
         }
         ["api"] => json!({
             "kind": "APIVersions", "versions": ["v1"],
@@ -48,7 +51,10 @@ pub(super) fn answer(api: &Api, info: &Info, path: &str, accept: Accept) -> Resu
         ["apis", group, version] => list(group, version, &all)?,
         _ => return Err(Error::NoSuchPage),
     };
-    Ok(answer_json(accept, StatusCode::OK, &document))
+    // go-restful serves what is not a document of groups.
+    let restful = matches!(segments.as_slice(), ["api", ..] | ["apis", _, _]);
+    let accept = wanted.choose(if restful { Offer::Versions } else { Offer::Document })?;
+    value(accept, StatusCode::OK, &document)
 }
 
 fn entry(group: &str, versions: &Versions) -> Value {

@@ -16,27 +16,34 @@ use crate::api::Api;
 use crate::authz::{NonResource, Permit};
 use crate::catalog::route_resource;
 use crate::request::{Info, Realm};
-use crate::respond::{self, Answer, Error, text};
+use crate::respond::{self, Answer, Error, Offer, Wanted, text};
 
 /// Version of Kubernetes whose API is served; the schema table is generated from it.
 pub const KUBERNETES_VERSION: &str = "v1.36.3";
 
 /// Answers a path that is no resource. Errors: 404, 405.
-pub(crate) async fn answer(api: &Arc<Api>, permit: &Permit<NonResource>, parts: &Parts) -> Result<Answer, Error> {
+pub(crate) async fn answer(
+    api: &Arc<Api>,
+    permit: &Permit<NonResource>,
+    parts: &Parts,
+    wanted: &Wanted,
+) -> Result<Answer, Error> {
     let info = permit.info();
     if !matches!(info.verb, "get" | "head") {
         return Err(Error::MethodNotAllowed);
     }
     let path = info.path.trim_end_matches('/');
-    let query = parts.uri.query().unwrap_or_default();
     match path {
-        "/version" => Ok(respond::json(respond::negotiate(&parts.headers, query)?, StatusCode::OK, &version())),
+        "/version" => respond::value(wanted.choose(Offer::Json)?, StatusCode::OK, &version()),
         "/livez" | "/readyz" | "/healthz" | "/livez/ping" | "/readyz/ping" | "/healthz/ping" => {
             Ok(text(StatusCode::OK, "ok"))
         }
         path if path.starts_with("/openapi") => openapi::answer(api, info, parts).await,
-        "/api" | "/apis" if aggregated::wanted(&parts.headers) => aggregated::answer(api, info, path, parts),
-        path => legacy::answer(api, info, path, respond::negotiate(&parts.headers, query)?),
+        "/api" | "/apis" => match wanted.choose(Offer::Aggregated) {
+            Ok(accept) => aggregated::answer(api, info, path, parts, accept),
+            Err(_) => legacy::answer(api, info, path, wanted),
+        },
+        path => legacy::answer(api, info, path, wanted),
     }
 }
 

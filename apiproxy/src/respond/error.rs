@@ -109,7 +109,13 @@ pub enum Error {
     MethodNotAllowed,
     /// 406.
     #[error("only the following media types are accepted: {0}")]
-    NotAcceptable(String),
+    NotAcceptable(&'static str),
+    /// 406 in go-restful's words.
+    #[error("406: Not Acceptable\n\nAvailable representations: {0}")]
+    NotRepresented(&'static str),
+    /// 406 for a form that the object cannot be shown in.
+    #[error("{0}")]
+    NotTransformed(String),
     /// 415.
     #[error("the body of the request was in an unknown format - accepted media types include: {0}")]
     UnsupportedMediaType(String),
@@ -200,7 +206,7 @@ impl Error {
                 StatusCode::FORBIDDEN
             }
             Error::MethodNotSupported(..) | Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Error::NotAcceptable(_) => StatusCode::NOT_ACCEPTABLE,
+            Error::NotAcceptable(_) | Error::NotRepresented(_) | Error::NotTransformed(_) => StatusCode::NOT_ACCEPTABLE,
             Error::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Error::Expired { .. } => StatusCode::GONE,
@@ -228,7 +234,7 @@ impl Error {
                 "Forbidden"
             }
             Error::MethodNotSupported(..) | Error::MethodNotAllowed => "MethodNotAllowed",
-            Error::NotAcceptable(_) => "NotAcceptable",
+            Error::NotAcceptable(_) | Error::NotRepresented(_) | Error::NotTransformed(_) => "NotAcceptable",
             Error::UnsupportedMediaType(_) => "UnsupportedMediaType",
             Error::TooLarge(_) => "RequestEntityTooLarge",
             Error::Expired { .. } => "Expired",
@@ -302,6 +308,7 @@ impl Error {
             | Error::ForbiddenPath(_)
             | Error::MethodNotSupported(..)
             | Error::MethodNotAllowed
+            | Error::NotRepresented(_)
             | Error::Unprocessable(_) => Some(json!({})),
             Error::Internal(message) => Some(json!({"causes": [{"message": message}]})),
             Error::TooLargeResourceVersion { .. } => Some(json!({

@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 use store::Object;
 use tenancy::{TenantId, fleet};
 
-use super::{Accept, Answer, Form, json_bytes};
+use super::{
+    Accept, Answer, Encoding, Error, Form, MetaVersion, Offer, encoded, json_bytes, message_kind, partial, unencodable,
+};
 use crate::request::Info;
 
 /// Turns objects into what a request gets to see.
@@ -81,25 +83,80 @@ impl Lens {
         }
     }
 
-    /// The answer with one object.
-    pub fn answer(&self, accept: Accept, code: StatusCode, shown: &Shown) -> Answer {
+    /// What the resource's endpoints can answer with.
+    pub fn offer(resource: &Resource, info: &Info) -> Offer {
+        let known = wire::Kind::find(&crate::read::group_version(resource), &resource.kind).is_some();
+        match info.verb {
+            _ if !known || resource.custom.is_some() => Offer::Custom,
+            "list" | "watch" => Offer::Collection,
+            _ => Offer::Objects,
+        }
+    }
+
+    /// The answer with one object. Errors: 406 for an object as a list, 500 for what cannot be encoded.
+    pub fn answer(&self, accept: Accept, code: StatusCode, shown: &Shown) -> Result<Answer, Error> {
+        if accept.form == Form::PartialList {
+            return Err(self.misfit(accept, &self.resource.kind));
+        }
+        if accept.encoding == Encoding::Protobuf {
+            let bytes = match shown {
+                Shown::Stored(object) => self.protobuf(accept, object)?,
+                shown => self.message_kind(accept)?.encode_value(&self.shown(shown)).map_err(unencodable)?,
+            };
+            return Ok(encoded(accept, code, wire::MEDIA_TYPE, bytes));
+        }
         let bytes = match (accept.form, shown) {
             (Form::Object, Shown::Stored(object)) => self.bytes(object),
             (Form::Object, shown) => Bytes::from(self.shown(shown).to_string()),
-            (Form::Partial, shown) => Bytes::from(partial(&self.shown(shown)).to_string()),
+            (Form::Partial | Form::PartialList, shown) => {
+                Bytes::from(partial(accept.version, &self.shown(shown)).to_string())
+            }
             (Form::Table, shown) => {
                 let value = self.shown(shown);
-                let version = value["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
-                let table =
-                    self.table(std::iter::once(value), Rows::Metadata, &json!({"resourceVersion": version}), true);
-                Bytes::from(table.to_string())
+                let metadata = json!({"resourceVersion": value["metadata"]["resourceVersion"].as_str().unwrap_or("")});
+                let rows = Rows::Metadata;
+                Bytes::from(self.table(accept.version, std::iter::once(value), rows, &metadata, true).to_string())
             }
         };
-        json_bytes(accept, code, bytes)
+        Ok(json_bytes(accept, code, bytes))
+    }
+
+    /// An object in protobuf, whole or its metadata. No tree is made of it unless a conversion is asked for.
+    /// Errors: 500.
+    pub fn protobuf(&self, accept: Accept, object: &Object) -> Result<Bytes, Error> {
+        let kind = self.message_kind(accept)?;
+        let bytes =
+            if self.converts { kind.encode_value(&self.value(object)) } else { kind.encode(&self.bytes(object)) };
+        bytes.map_err(unencodable)
+    }
+
+    /// Whether what this lens shows of an object is what every reader of its tenant is shown.
+    pub fn is_plain(&self) -> bool {
+        !self.converts && !self.fleet
+    }
+
+    /// The protobuf kind that objects are shown as.
+    fn message_kind(&self, accept: Accept) -> Result<wire::Kind, Error> {
+        match accept.form {
+            Form::Object => message_kind(&crate::read::group_version(&self.resource), &self.resource.kind),
+            _ => message_kind(accept.version.api_version(), "PartialObjectMetadata"),
+        }
+    }
+
+    /// The refusal to show one thing as another. Errors are what this makes.
+    pub fn misfit(&self, accept: Accept, kind: &str) -> Error {
+        super::partial::misfit(accept, self.resource.custom.is_some(), &self.resource.group, kind)
     }
 
     /// A `Table` of objects.
-    pub fn table(&self, objects: impl Iterator<Item = Value>, rows: Rows, metadata: &Value, headings: bool) -> Value {
+    pub fn table(
+        &self,
+        version: MetaVersion,
+        objects: impl Iterator<Item = Value>,
+        rows: Rows,
+        metadata: &Value,
+        headings: bool,
+    ) -> Value {
         let now = jiff::Timestamp::now();
         let rows: Vec<Value> = objects
             .map(|object| {
@@ -107,7 +164,7 @@ impl Lens {
                 let mut row = json!({"cells": cells});
                 match rows {
                     Rows::None => {}
-                    Rows::Metadata => row["object"] = partial(&object),
+                    Rows::Metadata => row["object"] = partial(version, &object),
                     Rows::Object => row["object"] = object,
                 }
                 row
@@ -116,7 +173,7 @@ impl Lens {
         let headings: Vec<Value> = if headings { self.headings() } else { Vec::new() };
         let headings = if headings.is_empty() { Value::Null } else { Value::from(headings) };
         json!({
-            "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+            "kind": "Table", "apiVersion": version.api_version(), "metadata": metadata,
             "columnDefinitions": headings, "rows": rows,
         })
     }
@@ -152,11 +209,6 @@ impl Rows {
             _ => Rows::Metadata,
         }
     }
-}
-
-/// `PartialObjectMetadata` of an object.
-pub fn partial(object: &Value) -> Value {
-    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
 }
 
 /// Gives an object its fleet names.

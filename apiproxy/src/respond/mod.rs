@@ -3,6 +3,7 @@
 mod error;
 mod lens;
 mod negotiate;
+mod partial;
 mod unstored;
 
 use std::io::Write as _;
@@ -14,8 +15,9 @@ use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use serde_json::Value;
 
 pub use error::Error;
-pub use lens::{Lens, Rows, Shown, partial};
-pub use negotiate::{ACCEPTED, Accept, Encoding, Form, negotiate};
+pub use lens::{Lens, Rows, Shown};
+pub use negotiate::{ACCEPTED, Accept, Encoding, Form, MetaVersion, Offer, STREAMS, Wanted};
+pub use partial::{partial, reshaped};
 pub(crate) use unstored::unstored;
 
 /// Errors of a body.
@@ -41,13 +43,21 @@ pub fn text(code: StatusCode, text: impl Into<String>) -> Answer {
     answer
 }
 
-/// An answer of JSON bytes, encoded as negotiated.
+/// An answer of JSON bytes, as they are or in YAML.
 pub fn json_bytes(accept: Accept, code: StatusCode, json: Bytes) -> Answer {
-    let (content_type, bytes) = match accept.encoding {
-        Encoding::Json if !accept.pretty => ("application/json", json),
-        Encoding::Json => ("application/json", reencode(&json, |value| serde_json::to_string_pretty(value).ok())),
-        Encoding::Yaml => ("application/yaml", reencode(&json, |value| serde_saphyr::to_string(value).ok())),
+    let bytes = match accept.encoding {
+        Encoding::Yaml => reencode(&json, |value| serde_saphyr::to_string(value).ok()),
+        Encoding::Json | Encoding::Protobuf if accept.pretty => {
+            reencode(&json, |value| serde_json::to_string_pretty(value).ok())
+        }
+        Encoding::Json | Encoding::Protobuf => json,
     };
+    let content_type = if accept.encoding == Encoding::Yaml { "application/yaml" } else { "application/json" };
+    encoded(accept, code, content_type, bytes)
+}
+
+/// An answer of bytes that are encoded already.
+pub fn encoded(accept: Accept, code: StatusCode, content_type: &'static str, bytes: Bytes) -> Answer {
     let compress = accept.gzip && bytes.len() > GZIP_THRESHOLD;
     let compressed = compress.then(|| gzip(&bytes)).flatten();
     let mut answer = Response::new(full(compressed.clone().unwrap_or(bytes)));
@@ -62,17 +72,41 @@ pub fn json_bytes(accept: Accept, code: StatusCode, json: Bytes) -> Answer {
     answer
 }
 
-/// An answer of a JSON value.
-pub fn json(accept: Accept, code: StatusCode, value: &Value) -> Answer {
-    json_bytes(accept, code, Bytes::from(value.to_string()))
+/// An answer of an object, encoded as negotiated. Errors: 500 for what has no such encoding.
+pub fn value(accept: Accept, code: StatusCode, value: &Value) -> Result<Answer, Error> {
+    if accept.encoding != Encoding::Protobuf {
+        return Ok(json_bytes(accept, code, Bytes::from(value.to_string())));
+    }
+    Ok(encoded(accept, code, wire::MEDIA_TYPE, protobuf(value)?))
+}
+
+/// An object in protobuf. Errors: 500 for what is of no built-in kind, or not of its shape.
+pub fn protobuf(value: &Value) -> Result<Bytes, Error> {
+    let text = |key: &str| value[key].as_str().unwrap_or_default();
+    message_kind(text("apiVersion"), text("kind"))?.encode_value(value).map_err(unencodable)
+}
+
+/// A kind's protobuf form. Errors: 500 when it has none.
+pub fn message_kind(api_version: &str, kind: &str) -> Result<wire::Kind, Error> {
+    wire::Kind::find(api_version, kind)
+        .ok_or_else(|| Error::Internal(format!("{api_version} {kind} has no protobuf form")))
+}
+
+/// What a failed encoding is answered with.
+#[allow(clippy::needless_pass_by_value)] // For `map_err`.
+pub fn unencodable(error: wire::WireError) -> Error {
+    tracing::error!(%error, "an object cannot be encoded");
+    Error::Internal("the object cannot be encoded".to_owned())
 }
 
 /// The answer to a failed request.
-pub fn failure(accept: Accept, error: &Error) -> Answer {
+pub fn failure(wanted: &Wanted, error: &Error) -> Answer {
     if matches!(error, Error::NoSuchPage) {
         return text(error.code(), "404 page not found\n");
     }
-    let mut answer = json(Accept { form: Form::Object, ..accept }, error.code(), &error.status());
+    let (accept, status) = (wanted.for_errors(), error.status());
+    let plain = |_| json_bytes(Accept { encoding: Encoding::Json, ..accept }, error.code(), status.to_string().into());
+    let mut answer = value(accept, error.code(), &status).unwrap_or_else(plain);
     if let Some(seconds) = error.retry_after() {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -34,16 +34,17 @@ fn is_protobuf(headers: &HeaderMap) -> bool {
     content_type.split(';').next().unwrap_or_default().trim() == wire::MEDIA_TYPE
 }
 
-/// Decodes a body of whatever kind: JSON, YAML or protobuf. Errors: 400, 415.
-pub(super) fn any_kind(headers: &HeaderMap, body: &Bytes) -> Result<schema::decode::Decoded, Error> {
+/// Decodes a body of whatever kind: JSON, YAML or protobuf, which need not name its kind when `default` does
+/// (`apiVersion`, `kind`). Errors: 400, 415.
+pub(super) fn any_kind(
+    headers: &HeaderMap,
+    body: &Bytes,
+    default: Option<(&str, &str)>,
+) -> Result<schema::decode::Decoded, Error> {
     if !is_protobuf(headers) {
         return decode(body, media(headers)?).map_err(|error| Error::BadRequest(error.to_string()));
     }
-    let find = |api_version: &str, kind: &str| {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        schema::table::Table::builtin().kind(group, version, kind)
-    };
-    let value = wire::decode(body, find).map_err(|error| Error::BadRequest(error.to_string()))?;
+    let value = wire::decode(body, default).map_err(|error| Error::BadRequest(error.to_string()))?;
     Ok(value.into())
 }
 
@@ -56,14 +57,16 @@ pub(super) fn of_kind(
     version: &str,
     kind: &str,
 ) -> Result<Value, Error> {
-    let mut value = any_kind(headers, body)?.value;
+    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let mut value = any_kind(headers, body, Some((&api_version, kind)))?.value;
     shape_of(group, version, kind, &mut value)?;
     Ok(value)
 }
 
 /// As [`of_kind`] for kinds that upstream decodes without converting: its errors then do not name the kind.
 pub(super) fn bare(headers: &HeaderMap, body: &Bytes, group: &str, version: &str, kind: &str) -> Result<Value, Error> {
-    let mut value = any_kind(headers, body)?.value;
+    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let mut value = any_kind(headers, body, Some((&api_version, kind)))?.value;
     conformed(group, version, kind, &mut value).map_err(Error::BadRequest)?;
     Ok(value)
 }
@@ -93,7 +96,7 @@ pub(super) fn tenant(info: &Info, resource: &Resource, headers: &HeaderMap, body
     if resource.namespaced || info.verb != "create" {
         return Err(nowhere());
     }
-    let decoded = any_kind(headers, body)?;
+    let decoded = any_kind(headers, body, Some((&group_version(resource), &resource.kind)))?;
     let metadata = &decoded.value["metadata"];
     let name = metadata["name"].as_str().or_else(|| metadata["generateName"].as_str()).ok_or_else(nowhere)?;
     let (tenant, _) = fleet::split(name).ok_or_else(nowhere)?;
@@ -109,11 +112,17 @@ pub(super) fn object(
     body: &Bytes,
     validation: Validation,
 ) -> Result<Decoded, Error> {
-    let mut decoded = any_kind(headers, body).map_err(|error| match error {
+    let protobuf = is_protobuf(headers);
+    if protobuf && resource.custom.is_some() {
+        // Their decoder knows no messages (upstream: the connection breaks off).
+        return Err(Error::UnsupportedMediaType(ACCEPTED.to_owned()));
+    }
+    let expected = group_version(resource);
+    let mut decoded = any_kind(headers, body, Some((&expected, &resource.kind))).map_err(|error| match error {
         Error::BadRequest(error) => Error::BadRequest(format!(
             "the object provided is unrecognized (must be of type {}): {}{error} ({})",
             resource.kind,
-            if is_protobuf(headers) { "" } else { "couldn't get version/kind; json parse error: " },
+            if protobuf { "" } else { "couldn't get version/kind; json parse error: " },
             excerpt(body)
         )),
         other => other,
@@ -200,11 +209,12 @@ fn check_kind(resource: &Resource, value: &mut Value, body: &Bytes) -> Result<()
         // Custom resources have no default kind: both must be said (upstream: `crdhandler`).
         if kind.is_empty() || version.is_empty() {
             let missing = if kind.is_empty() { "Kind" } else { "apiVersion" };
-            let text = excerpt(body);
+            let text = String::from_utf8_lossy(&body[..body.len().min(1024)]);
             return Err(Error::BadRequest(format!(
                 "the object provided is unrecognized (must be of type {}): Object '{missing}' is missing in '{text}' \
-                 ({text})",
-                resource.kind
+                 ({})",
+                resource.kind,
+                excerpt(body)
             )));
         }
         if version != want {

@@ -31,7 +31,7 @@ use crate::api::Api;
 use crate::authz::{Permit, Write};
 use crate::read::find;
 use crate::request::Info;
-use crate::respond::{self, Accept, Answer, Error, Lens, Shown};
+use crate::respond::{self, Answer, Error, Lens, Shown, Wanted};
 
 pub(crate) use commit::{Commit, refused};
 pub(crate) use kind::{Kind, is_definition, remove};
@@ -128,11 +128,12 @@ pub(crate) async fn write(
     permit: &Permit<Write>,
     headers: &HeaderMap,
     body: Bytes,
-    accept: Accept,
+    wanted: &Wanted,
 ) -> Result<Answer, Error> {
     let info = permit.info();
     let resource = find(api, info)?;
     check_verb(&resource, info)?;
+    let accept = wanted.choose(Lens::offer(&resource, info))?;
     let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let options = Options::parse(info, headers, &resource)?;
     let tenant = body::tenant(info, &resource, headers, &body)?;
@@ -148,9 +149,10 @@ pub(crate) async fn write(
     let mut warnings = outcome.warnings;
     warnings.extend(deprecation(&context.resource));
     let mut answer = match outcome.body {
-        OutcomeBody::Object(shown) => Lens::new(context.resource.clone(), info).answer(accept, outcome.code, &shown),
+        OutcomeBody::Object(shown) => Lens::new(context.resource.clone(), info).answer(accept, outcome.code, &shown)?,
         OutcomeBody::Other(value) => {
-            respond::json(Accept { form: respond::Form::Object, ..accept }, outcome.code, &value)
+            let value = respond::reshaped(accept, context.resource.custom.is_some(), value)?;
+            respond::value(accept, outcome.code, &value)?
         }
     };
     respond::warn(&mut answer, &warnings);

@@ -56,7 +56,7 @@ impl Record {
             (None, Some(last), _) => Some(last.clone()),
             (None, None, old) => Some(old.as_ref()?.at(self.revision)),
         };
-        Some(Event { revision: self.revision, old, new: self.new.clone() })
+        Some(Event::new(self.revision, old, self.new.clone()))
     }
 
     /// The namespace of the object.

@@ -5,9 +5,10 @@ use crate::key::{Collection, Scope};
 use crate::object::Object;
 use crate::revision::Revision;
 use crate::state::State;
+use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tenancy::TenantId;
 use tokio::sync::Notify;
 
@@ -21,6 +22,25 @@ pub struct Event {
     pub old: Option<Arc<Object>>,
     /// The object after; `None` when it was deleted.
     pub new: Option<Arc<Object>>,
+    encoded: Arc<OnceLock<Bytes>>,
+}
+
+impl Event {
+    pub(crate) fn new(revision: Revision, old: Option<Arc<Object>>, new: Option<Arc<Object>>) -> Self {
+        Self { revision, old, new, encoded: Arc::default() }
+    }
+
+    /// Another encoding of what watchers are shown (`new`, or `old` of a deletion): made by the first who asks, shared by
+    /// all who are handed this event, gone with it. Who asks agrees on which encoding it is.
+    ///
+    /// Errors: those of `make`; then the next one who asks makes it again.
+    pub fn shared<E>(&self, make: impl FnOnce() -> Result<Bytes, E>) -> Result<Bytes, E> {
+        if let Some(made) = self.encoded.get() {
+            return Ok(made.clone());
+        }
+        let made = make()?;
+        Ok(self.encoded.get_or_init(|| made).clone())
+    }
 }
 
 /// Why a subscription yields nothing more.
@@ -281,13 +301,13 @@ fn expand(state: &State, record: &Record, interest: &Interest, mut emit: impl Fn
     };
     let revision = record.revision;
     for object in base(Life::Born) {
-        emit(Event { revision, old: None, new: Some(object.of_tenant(record.tenant)) });
+        emit(Event::new(revision, None, Some(object.of_tenant(record.tenant))));
     }
     if interest.wants(state, record) {
         interest.event(record).into_iter().for_each(&mut emit);
     }
     for object in base(Life::Died) {
-        emit(Event { revision, old: Some(object.of_tenant(record.tenant).at(revision)), new: None });
+        emit(Event::new(revision, Some(object.of_tenant(record.tenant).at(revision)), None));
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct Client {
 pub(crate) struct Reply {
     pub(crate) code: u16,
     pub(crate) headers: HeaderMap,
-    /// The body; null when it is no JSON.
+    /// The body, from JSON or protobuf; null when it is neither.
     pub(crate) body: Value,
     pub(crate) raw: Bytes,
 }
@@ -85,6 +85,16 @@ impl Reply {
         let items = self.body["items"].as_array().cloned().unwrap_or_default();
         items.iter().map(|item| item["metadata"]["name"].as_str().unwrap_or_default().to_owned()).collect()
     }
+}
+
+/// A protobuf body, as JSON would say it.
+fn message(body: &[u8]) -> Value {
+    let mut value = wire::decode(body, None).unwrap();
+    let api_version = value["apiVersion"].as_str().unwrap();
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let schema = schema::Table::builtin().kind(group, version, value["kind"].as_str().unwrap()).unwrap();
+    schema::conform::conform(schema.node(), &mut value).unwrap();
+    value
 }
 
 impl Client {
@@ -153,7 +163,11 @@ impl Client {
         let answer = self.open(method, path, kind, body.into()).await;
         let (parts, body) = answer.into_parts();
         let raw = tokio::time::timeout(PATIENCE, body.collect()).await.unwrap().unwrap().to_bytes();
-        let body = serde_json::from_slice(&raw).unwrap_or(Value::Null);
+        let body = if raw.starts_with(&wire::MAGIC) {
+            message(&raw)
+        } else {
+            serde_json::from_slice(&raw).unwrap_or(Value::Null)
+        };
         Reply { code: parts.status.as_u16(), headers: parts.headers, body, raw }
     }
 
@@ -235,6 +249,23 @@ impl Watch {
             if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
                 let line = self.read.split_to(end + 1);
                 return Some(serde_json::from_slice(&line).unwrap());
+            }
+            let frame = tokio::time::timeout(PATIENCE, self.body.frame()).await.expect("no event came");
+            let data = frame?.unwrap().into_data().unwrap_or_default();
+            self.read.extend_from_slice(&data);
+        }
+    }
+
+    /// The next protobuf event: its type and the body of its object; None at the end of the stream.
+    pub(crate) async fn next_frame(&mut self) -> Option<(String, Value)> {
+        loop {
+            let length = self.read.first_chunk::<4>().map(|head| u32::from_be_bytes(*head) as usize + 4);
+            if let Some(length) = length.filter(|length| self.read.len() >= *length) {
+                let frame = self.read.split_to(length);
+                let kind_ends = 6 + usize::from(frame[5]);
+                let kind = String::from_utf8(frame[6..kind_ends].to_vec()).unwrap();
+                let body = frame.windows(4).position(|four| four == wire::MAGIC).unwrap();
+                return Some((kind, message(&frame[body..])));
             }
             let frame = tokio::time::timeout(PATIENCE, self.body.frame()).await.expect("no event came");
             let data = frame?.unwrap().into_data().unwrap_or_default();

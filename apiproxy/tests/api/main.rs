@@ -1,4 +1,4 @@
-//! The server as its clients meet it: a TLS listener, client certificates, HTTP/2, JSON.
+//! The server as its clients meet it: a TLS listener, client certificates, HTTP/2, JSON, protobuf.
 //!
 //! ```text
 //!   world    a server in memory with two tenants, `acme` and `beta`, and what clients need to reach it
@@ -23,6 +23,7 @@ mod ownership;
 mod patches;
 mod pod_security;
 mod policy;
+mod protobuf;
 mod quotas;
 mod refused;
 mod restart;

@@ -1,20 +1,25 @@
-//! Kubernetes protobuf, table-driven: from the wire to JSON.
+//! Kubernetes protobuf, table-driven: from the wire to JSON and back.
 //!
-//! A body is the magic `k8s\0` and an envelope (`runtime.Unknown`) that names the kind; the message inside is read by
-//! the field numbers of the schema table. Nothing is generated and no message type exists in this process.
+//! A body is the magic `k8s\0` and an envelope (`runtime.Unknown`) that names the kind; the message inside is read and
+//! written by the field numbers of the schema table. Nothing is generated and no message type exists in this process.
 //!
 //! ```text
-//!   k8s\0 ─► Unknown { typeMeta { apiVersion, kind }, raw } ─► message::object ─► JSON
+//!   k8s\0 ─► Unknown { typeMeta { apiVersion, kind }, raw } ─► read::object ─► JSON
+//!   JSON  ─► write::Writer (in one pass) ─► Unknown ─► k8s\0        one object, a list, an event of a watch
 //! ```
 //!
 //! Upstream: `apimachinery/pkg/runtime/serializer/protobuf`, `generated.proto` of each group.
 
-mod message;
+mod body;
+mod plan;
+mod read;
 mod reader;
+mod write;
 
-use schema::Schema;
 use serde_json::Value;
 
+pub use body::{Kind, ListBody, event};
+use plan::Plans;
 pub use reader::WireError;
 use reader::{Reader, Wire};
 
@@ -23,11 +28,21 @@ pub const MAGIC: [u8; 4] = *b"k8s\0";
 /// Media type of bodies.
 pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 
-/// Decodes a body. `schema` finds the schema of `(apiVersion, kind)`.
+/// Decodes a body of a built-in kind. `default` is the `(apiVersion, kind)` meant where the body does not say.
 ///
-/// Errors: bodies that are not protobuf, and kinds without a schema.
-pub fn decode(body: &[u8], schema: impl Fn(&str, &str) -> Option<Schema>) -> Result<Value, WireError> {
+/// Errors: bodies that are not protobuf, and kinds that are not known.
+pub fn decode(body: &[u8], default: Option<(&str, &str)>) -> Result<Value, WireError> {
+    self::body(body, default, 0)
+}
+
+pub(crate) fn body(body: &[u8], default: Option<(&str, &str)>, depth: usize) -> Result<Value, WireError> {
+    if body.is_empty() {
+        return Err(WireError::NoData);
+    }
     let envelope = body.strip_prefix(&MAGIC).ok_or(WireError::Magic)?;
+    if envelope.is_empty() {
+        return Err(WireError::NoBody);
+    }
     let (mut api_version, mut kind, mut raw) = (String::new(), String::new(), &[][..]);
     let mut reader = Reader::new(envelope);
     while let Some((number, wire)) = reader.field()? {
@@ -52,8 +67,17 @@ pub fn decode(body: &[u8], schema: impl Fn(&str, &str) -> Option<Schema>) -> Res
             _ => {}
         }
     }
-    let schema = schema(&api_version, &kind).ok_or_else(|| WireError::Kind(api_version.clone(), kind.clone()))?;
-    let mut object = message::object(schema.node(), raw)?;
+    if let Some((default_version, default_kind)) = default {
+        if api_version.is_empty() {
+            default_version.clone_into(&mut api_version);
+        }
+        if kind.is_empty() {
+            default_kind.clone_into(&mut kind);
+        }
+    }
+    let index = Plans::builtin().of_kind(&api_version, &kind);
+    let index = index.ok_or_else(|| WireError::Kind(api_version.clone(), kind.clone()))?;
+    let mut object = read::object(index, raw, depth)?;
     object.insert("apiVersion".to_owned(), Value::from(api_version));
     object.insert("kind".to_owned(), Value::from(kind));
     Ok(Value::Object(object))

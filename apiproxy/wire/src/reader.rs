@@ -3,6 +3,12 @@
 /// Why bytes are no message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
+    /// There is no body.
+    #[error("empty data")]
+    NoData,
+    /// There is nothing after the magic bytes.
+    #[error("empty body")]
+    NoBody,
     /// The body does not begin with the magic bytes.
     #[error("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")]
     Magic,
@@ -35,7 +41,8 @@ pub(crate) enum Wire<'a> {
     Varint(u64),
     Fixed64(u64),
     Bytes(&'a [u8]),
-    Fixed32(u32),
+    /// Four bytes; no field of the table has them.
+    Fixed32,
 }
 
 /// Reads the fields of one message.
@@ -71,7 +78,10 @@ impl<'a> Reader<'a> {
                 self.rest = rest;
                 Wire::Bytes(bytes)
             }
-            5 => Wire::Fixed32(u32::from_le_bytes(self.take::<4>()?)),
+            5 => {
+                self.take::<4>()?;
+                Wire::Fixed32
+            }
             _ => return Err(WireError::Malformed),
         };
         Ok(Some((number, wire)))
