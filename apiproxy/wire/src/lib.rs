@@ -11,6 +11,7 @@
 //! Upstream: `apimachinery/pkg/runtime/serializer/protobuf`, `generated.proto` of each group.
 
 mod body;
+pub mod openapi;
 mod plan;
 mod read;
 mod reader;

@@ -45,18 +45,18 @@ pub(crate) fn bytes(out: &mut Vec<u8>, number: u32, content: &[u8]) {
     out.extend_from_slice(content);
 }
 
-fn number(out: &mut Vec<u8>, number: u32, value: i64) {
+pub(crate) fn number(out: &mut Vec<u8>, number: u32, value: i64) {
     tag(out, number, VARINT);
     varint(out, value.cast_unsigned());
 }
 
-fn double(out: &mut Vec<u8>, number: u32, value: f64) {
+pub(crate) fn double(out: &mut Vec<u8>, number: u32, value: f64) {
     tag(out, number, FIXED64);
     out.extend_from_slice(&value.to_le_bytes());
 }
 
 /// Makes what has been written since `start` the content of a field: puts tag and length before it.
-fn enclose(out: &mut Vec<u8>, start: usize, number: u32) {
+pub(crate) fn enclose(out: &mut Vec<u8>, start: usize, number: u32) {
     let (end, length) = (out.len(), out.len() - start);
     tag(out, number, LENGTH);
     varint(out, length as u64);
