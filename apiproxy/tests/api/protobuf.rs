@@ -418,3 +418,31 @@ async fn bytes_are_those_of_kube_apiserver() {
     want[at + 4] &= 0x7f;
     assert_eq!(reply.raw.escape_ascii().to_string(), want.escape_ascii().to_string());
 }
+
+#[tokio::test]
+async fn openapi_has_a_protobuf_of_its_own() {
+    let world = World::start().await;
+    let admin = world.admin().await;
+    for (path, version, head) in [
+        ("/openapi/v2", "v2", &b"\n\x032.0\x12\x12\n\nKubernetes\x12\x041.36"[..]),
+        ("/openapi/v3/apis/apps/v1", "v3", b"\n\x053.0.0\x12\x12\n\nKubernetes2\x041.36"),
+    ] {
+        let name = format!("application/com.github.proto-openapi.spec.{version}.v1.0+protobuf");
+        let old = format!("application/com.github.proto-openapi.spec.{version}@v1.0+protobuf");
+        let json = admin.get(path).await.expect(200);
+        for accept in [&name, &old, &format!("text/html,{old},application/json")] {
+            let reply = asking(&admin, accept).get(path).await.expect(200);
+            assert_eq!(content_type(&reply), name, "{accept}");
+            assert!(reply.raw.starts_with(head), "{}", reply.raw[..60].escape_ascii());
+            assert_eq!(reply.headers.get("etag"), json.headers.get("etag"));
+        }
+        for accept in ["*/*", "application/*", "text/html,application/json;q=0.2"] {
+            assert_eq!(content_type(&asking(&admin, accept).get(path).await.expect(200)), "application/json");
+        }
+        for accept in ["text/html", PB, "application/com.github.proto-openapi.spec.v4@v1.0+protobuf"] {
+            assert!(asking(&admin, accept).get(path).await.expect(406).raw.is_empty());
+        }
+    }
+    // The index is JSON whatever is asked for.
+    asking(&admin, PB).get("/openapi/v3").await.expect(200);
+}

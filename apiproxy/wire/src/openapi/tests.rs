@@ -31,7 +31,7 @@ fn version_2_is_laid_out_as_gnostic_does() {
         &b"\x12\x04body\x1a\x04body \x01*\x11\n\x0f#/definitions/A"[..],
         b"\x12\x05query\"\x06dryRun2\x06string\xa0\x01\x01",
         b"\x12\x10\n\x0e#/parameters/f",
-        b"\n\x1f\n\x03200\x12\x18\n\x16\n\x02OK\x12\x13\n\x11\n\x0f#/definitions/A",
+        b"\n\"\n\x03200\x12\x1b\n\x19\n\x02OK\x12\x13\n\x11\n\x0f#/definitions/A",
         b"\x12\x01f\xaa\x01\r\n\x0b\xb2\x01\x08\n\x06string\xb2\x01\x08\n\x06object",
         b"b\x11\n\x0f\n\x0bBearerToken\x12\0",
         b"\x12\x1f\x12\x1d\n\x06apiKey\x12\rauthorization\x1a\x06header",

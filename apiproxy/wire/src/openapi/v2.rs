@@ -74,7 +74,7 @@ static BODY_PARAMETER: Layout = Layout {
         ("name", 2, Type::Text),
         ("in", 3, Type::Text),
         ("required", 4, Type::Flag),
-        ("schema", 5, SCHEMA_MESSAGE),
+        ("schema", 5, Type::Message(&SCHEMA)),
     ],
     extensions: 6,
 };
@@ -126,7 +126,7 @@ pub(super) fn parameter(value: &Value, out: &mut Vec<u8>) {
     enclose(out, start, 2);
 }
 
-const SCHEMA_MESSAGE: Type = Type::Message(&SCHEMA);
+static SCHEMA_MESSAGE: Type = Type::Message(&SCHEMA);
 static SCHEMA: Layout = Layout {
     fields: &[
         ("$ref", 1, Type::Text),

@@ -59,7 +59,7 @@ static PARAMETER: Layout = Layout {
         ("required", 4, Type::Flag),
         ("deprecated", 5, Type::Flag),
         ("allowEmptyValue", 6, Type::Flag),
-        ("schema", 10, SCHEMA_OR_REFERENCE),
+        ("schema", 10, Type::OrReference(&SCHEMA)),
     ],
     extensions: 14,
 };
@@ -72,7 +72,7 @@ static REQUEST_BODY: Layout = Layout {
 static RESPONSE: Layout = Layout { fields: &[("description", 1, Type::Text), ("content", 3, CONTENT)], extensions: 5 };
 
 const CONTENT: Type = Type::Named(1, &Type::Message(&MEDIA_TYPE));
-static MEDIA_TYPE: Layout = Layout { fields: &[("schema", 1, SCHEMA_OR_REFERENCE)], extensions: 5 };
+static MEDIA_TYPE: Layout = Layout { fields: &[("schema", 1, Type::OrReference(&SCHEMA))], extensions: 5 };
 
 static COMPONENTS: Layout = Layout {
     fields: &[
@@ -89,7 +89,7 @@ static SECURITY_SCHEME: Layout = Layout {
     extensions: 9,
 };
 
-const SCHEMA_OR_REFERENCE: Type = Type::OrReference(&SCHEMA);
+static SCHEMA_OR_REFERENCE: Type = Type::OrReference(&SCHEMA);
 static SCHEMA: Layout = Layout {
     fields: &[
         ("nullable", 1, Type::Flag),
