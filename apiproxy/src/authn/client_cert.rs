@@ -1,6 +1,7 @@
 //! Client certificates of the tenant CA (upstream: `x509.CommonNameUserConversion`).
 
 use rustls::pki_types::UnixTime;
+use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::Caller;
@@ -21,5 +22,7 @@ pub(super) fn authenticate(tenant: &Tenant, connection: &Connection) -> Option<C
         return None;
     }
     let groups = subject.iter_organization().filter_map(|o| o.as_str().ok()).map(str::to_owned).collect();
-    Some(Caller::new(user, String::new(), groups, Vec::new()))
+    let digest: String = Sha256::digest(leaf).iter().map(|byte| format!("{byte:02x}")).collect();
+    let credential = ("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("X509SHA256={digest}")]);
+    Some(Caller::new(user, String::new(), groups, vec![credential]))
 }

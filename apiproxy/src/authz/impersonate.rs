@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
+use schema::field::go_quote;
 
 use super::rbac::{Attributes, allowed, forbidden};
 use crate::api::Api;
@@ -35,7 +36,8 @@ pub fn impersonate(api: &Api, door: &Door, caller: Caller, headers: &HeaderMap) 
         if uid.is_empty() && groups.is_empty() && extra.is_empty() {
             return Ok(caller);
         }
-        return Err(Error::Internal("requested impersonation without impersonating a user".to_owned()));
+        let asked = go_syntax(&uid, &groups, &extra);
+        return Err(Error::BadRequest(format!("requested {asked} without impersonating a user name")));
     }
     let tenant = match door.realm() {
         Realm::Tenant(tenant) => tenant,
@@ -46,6 +48,8 @@ pub fn impersonate(api: &Api, door: &Door, caller: Caller, headers: &HeaderMap) 
         if allowed(api, Some(tenant), &caller, &asked) { Ok(()) } else { Err(forbidden(&caller, &asked)) }
     };
     let account = user.strip_prefix("system:serviceaccount:").and_then(|rest| rest.split_once(':'));
+    // What has more parts is the name of a user (upstream: `serviceaccount.SplitUsername`).
+    let account = account.filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty() && !name.contains(':'));
     match account {
         Some((namespace, name)) => {
             ask(Attributes { namespace: namespace.to_owned(), ..on("", "serviceaccounts", name) })?;
@@ -65,6 +69,22 @@ pub fn impersonate(api: &Api, door: &Door, caller: Caller, headers: &HeaderMap) 
     }
     let groups = complete(&user, groups, account.map(|(namespace, _)| namespace));
     Ok(caller.acting_as(user, uid, groups, extra.into_iter().collect()))
+}
+
+/// The identity asked for, as Go prints it (`%#v`).
+fn go_syntax(uid: &str, groups: &[String], extra: &BTreeMap<String, Vec<String>>) -> String {
+    let list = |texts: &[String]| {
+        let texts: Vec<String> = texts.iter().map(|text| go_quote(text)).collect();
+        format!("[]string{{{}}}", texts.join(", "))
+    };
+    let groups = if groups.is_empty() { "[]string(nil)".to_owned() } else { list(groups) };
+    let extra = if extra.is_empty() {
+        "map[string][]string(nil)".to_owned()
+    } else {
+        let entries: Vec<String> = extra.iter().map(|(key, all)| format!("{}:{}", go_quote(key), list(all))).collect();
+        format!("map[string][]string{{{}}}", entries.join(", "))
+    };
+    format!("&user.DefaultInfo{{Name:\"\", UID:{}, Groups:{groups}, Extra:{extra}}}", go_quote(uid))
 }
 
 fn on(group: &str, resource: &str, name: &str) -> Attributes {

@@ -223,21 +223,24 @@ fn check_kind(resource: &Resource, value: &mut Value, body: &Bytes) -> Result<()
             )));
         }
     }
-    if !version.is_empty() && version != want {
-        return Err(Error::BadRequest(format!(
-            "{} in version \"{version}\" cannot be handled as a {}: no kind \"{}\" is registered for version \
-             \"{version}\" in scheme \"pkg/runtime/scheme.go:111\"",
-            resource.kind, resource.kind, resource.kind
-        )));
-    }
-    if !kind.is_empty() && kind != resource.kind {
+    // A kind that exists is refused for what it is, any other for its version.
+    let (group, plain) = version.split_once('/').unwrap_or(("", &version));
+    let exists = || schema::table::Table::builtin().kind(group, plain, &kind).is_some();
+    if !kind.is_empty() && kind != resource.kind && (version.is_empty() || version == want || exists()) {
         let package = resource.group.split('.').next().filter(|first| !first.is_empty()).unwrap_or("core");
         return Err(Error::BadRequest(format!(
             "{kind} in version \"{v}\" cannot be handled as a {}: converting ({v}.{kind}) to ({package}.{}): unknown \
              conversion",
             resource.kind,
             resource.kind,
-            v = resource.version
+            v = if plain.is_empty() { &resource.version } else { plain }
+        )));
+    }
+    if !version.is_empty() && version != want {
+        return Err(Error::BadRequest(format!(
+            "{} in version \"{version}\" cannot be handled as a {}: no kind \"{}\" is registered for version \
+             \"{version}\" in scheme \"pkg/runtime/scheme.go:111\"",
+            resource.kind, resource.kind, resource.kind
         )));
     }
     value["apiVersion"] = Value::from(want);

@@ -141,7 +141,7 @@ pub(crate) async fn write(
     let outcome = match carry_out(&context, body).await {
         Ok(outcome) => outcome,
         Err(error) => {
-            let mut answer = respond::failure(accept, &error);
+            let mut answer = respond::failure(wanted, &error);
             respond::warn(&mut answer, &context.said.into_inner().unwrap_or_else(PoisonError::into_inner));
             return Ok(answer);
         }

@@ -190,7 +190,9 @@ async fn acting_as_somebody_else_needs_leave() {
     bob.with("impersonate-user", "carol").with("impersonate-uid", "1").get(&pods).await.expect(403);
     bob.with("impersonate-user", "carol").with("impersonate-extra-scopes", "x").get(&pods).await.expect(403);
     let groupless = bob.with("impersonate-group", "system:masters").get(&pods).await;
-    assert_eq!(groupless.code, 500, "{}", groupless.body);
+    let message = "requested &user.DefaultInfo{Name:\"\", UID:\"\", Groups:[]string{\"system:masters\"}, \
+                   Extra:map[string][]string(nil)} without impersonating a user name";
+    assert_eq!((groupless.code, groupless.reason()), (400, ("BadRequest", message)));
     let carol = admin.with("impersonate-user", "carol").with("impersonate-group", "g");
     let who = carol.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", json!({})).await.expect(201);
     assert_eq!(who.body["status"]["userInfo"]["username"], "carol");
@@ -231,6 +233,66 @@ async fn reviews_tell_what_requests_would() {
     let mut elsewhere = attributes("get");
     elsewhere["namespace"] = json!("kube-system");
     admin.post(&local, json!({"spec": {"user": "bob", "resourceAttributes": elsewhere}})).await.expect(422);
+}
+
+/// What kube-apiserver 1.36 says of the same reviews.
+#[tokio::test]
+async fn reviews_are_judged_before_they_are_answered() {
+    let world = World::start().await;
+    let admin = world.admin().await;
+    let own = format!("{REVIEWS}/selfsubjectaccessreviews");
+    let local = format!("{REVIEWS}/namespaces/default/localsubjectaccessreviews");
+    let asked = |more: Value| {
+        let mut asked = json!({"verb": "get", "resource": "pods", "namespace": "default"});
+        asked.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        json!({"spec": {"user": "u", "resourceAttributes": asked}})
+    };
+    let listed = json!([{"key": "k", "operator": "In", "values": ["v"]}]);
+    let path = json!({"spec": {"user": "u", "nonResourceAttributes": {"path": "/version", "verb": "get"}}});
+    for (url, body, message) in [
+        (
+            &own,
+            asked(json!({"labelSelector": {"rawSelector": "a=b", "requirements": listed}})),
+            "spec.resourceAttributes.labelSelector.rawSelector: Invalid value: \"a=b\": may not specified at the same \
+             time as requirements",
+        ),
+        (
+            &own,
+            asked(json!({"fieldSelector": {}})),
+            "spec.resourceAttributes.fieldSelector.requirements: Required value: when \
+             spec.resourceAttributes.fieldSelector is specified, requirements or rawSelector is required",
+        ),
+        (
+            &local,
+            path,
+            "spec.nonResourceAttributes: Invalid value: {\"Path\":\"/version\",\"Verb\":\"get\"}: disallowed on \
+             this kind of request",
+        ),
+        (
+            &local,
+            json!({"spec": {"user": "u"}}),
+            "spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes \
+             must be specified",
+        ),
+    ] {
+        let refused = admin.post(url, body).await.expect(422);
+        assert_eq!(refused.reason(), ("Invalid", format!(".authorization.k8s.io \"\" is invalid: {message}").as_str()));
+    }
+    let named = json!({"metadata": {"name": "n"}, "spec": asked(json!({}))["spec"]});
+    assert!(admin.post(&local, named).await.expect(422).reason().1.contains("must be empty except for namespace"));
+    let elsewhere = json!({"metadata": {"namespace": "other"}, "spec": asked(json!({}))["spec"]});
+    admin.post(&local, elsewhere).await.expect(400);
+    let unknown = json!({"fieldSelector": {"requirements": [{"key": "k", "operator": "Foo", "values": ["v"]}]}});
+    let answered = admin.post(&own, asked(unknown)).await.expect(201).body;
+    let ignored = "spec.resourceAttributes.fieldSelector ignored due to parse error";
+    assert_eq!(answered["status"], json!({"allowed": true, "evaluationError": ignored}));
+    let pod = admin.post(&own, json!({"kind": "Pod", "apiVersion": "v1"})).await.expect(400);
+    let message = "Pod in version \"v1\" cannot be handled as a SelfSubjectAccessReview: converting (v1.Pod) to \
+                   (authorization.SelfSubjectAccessReview): unknown conversion";
+    assert_eq!(pod.reason().1, message);
+    let who = admin.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", json!({})).await.expect(201).body;
+    let credential = who.pointer("/status/userInfo/extra/authentication.kubernetes.io~1credential-id/0");
+    assert!(credential.and_then(Value::as_str).unwrap_or_default().starts_with("X509SHA256="), "{who}");
 }
 
 #[tokio::test]

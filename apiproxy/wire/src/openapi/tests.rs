@@ -34,7 +34,7 @@ fn version_2_is_laid_out_as_gnostic_does() {
         b"\n\"\n\x03200\x12\x1b\n\x19\n\x02OK\x12\x13\n\x11\n\x0f#/definitions/A",
         b"\x12\x01f\xaa\x01\r\n\x0b\xb2\x01\x08\n\x06string\xb2\x01\x08\n\x06object",
         b"b\x11\n\x0f\n\x0bBearerToken\x12\0",
-        b"\x12\x1f\x12\x1d\n\x06apiKey\x12\rauthorization\x1a\x06header",
+        b"\x12!\x12\x1f\n\x06apiKey\x12\rauthorization\x1a\x06header",
     ] {
         assert!(has(part), "{}\nin {}", part.escape_ascii(), found.escape_ascii());
     }
