@@ -84,7 +84,7 @@ impl Interest {
         match self.scope {
             Scope::Tenant(tenant) if tenant != record.tenant => {
                 let own = |object: Option<Arc<Object>>| object.map(|object| object.of_tenant(tenant));
-                Some(Event { revision: event.revision, old: own(event.old), new: own(event.new) })
+                Some(Event::new(event.revision, own(event.old), own(event.new)))
             }
             _ => Some(event),
         }
