@@ -12,7 +12,7 @@ use super::{Commit, Context, Outcome, body, create};
 use crate::admission;
 use crate::lifecycle;
 use crate::read::{collection, key_namespace};
-use crate::respond::{Error, Lens, Shown};
+use crate::respond::{Error, Lens, Shown, unstored};
 
 /// Which part of an object a change may touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,9 +119,13 @@ where
         let object = existing(context).ok_or_else(|| context.not_found(&context.info().name))?;
         let old = plain(context, &object);
         let new = change(&old)?;
-        let pinned = pinned(context, &object, &new)?;
+        // A patched object has the version it was read with. Whether the patch itself demands one shows at the next
+        // attempt: then it no longer fits.
+        let pinned = pinned(context, &object, &new)? && context.info().verb != "patch";
         match once(context, part, &object, &old, new, warnings).await {
-            Err(Error::Conflict { .. }) if !pinned && attempt < ATTEMPTS => tokio::task::yield_now().await,
+            Err(Error::Conflict { .. }) if !pinned && attempt < ATTEMPTS => {
+                context.api.store.current().await.map_err(|error| unstored(&error))?;
+            }
             result => return result,
         }
     }

@@ -86,7 +86,7 @@ async fn patches_that_cannot_be_are_refused() {
         ("merge-patch+json", &map, json!([1]), 400),
         ("merge-patch+json", &map, json!({"data": {"x": 1}}), 400),
         ("merge-patch+json", &map, json!({"metadata": {"resourceVersion": "1"}}), 409),
-        ("merge-patch+json", &map, json!({"metadata": {"uid": "x"}}), 409),
+        ("merge-patch+json", &map, json!({"metadata": {"uid": "x"}}), 422),
         ("strategic-merge-patch+json", &map, json!({"data": {"$patch": "odd"}}), 500),
         ("strategic-merge-patch+json", &custom, json!({"spec": {"size": 1}}), 415),
         ("json", &map, json!({}), 415),
