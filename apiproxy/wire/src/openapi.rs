@@ -99,7 +99,7 @@ fn entry(name: &str, at: u32, shape: &Type, value: &Value, out: &mut Vec<u8>) {
     enclose(out, start, at);
 }
 
-fn each<'v>(value: &'v Value) -> impl Iterator<Item = &'v Value> {
+fn each(value: &Value) -> impl Iterator<Item = &Value> {
     match value {
         Value::Array(list) => list.iter(),
         one => std::slice::from_ref(one).iter(),
