@@ -21,4 +21,5 @@ mod upstream_controllers;
 mod verbs_reading;
 mod verbs_running;
 mod verbs_writing;
+mod widths;
 mod workloads;

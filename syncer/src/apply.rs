@@ -240,6 +240,19 @@ impl Writer {
         ended(self.fleet.apply(kind, (namespace, name), part, object).await)
     }
 
+    /// Sets the finalizers of a cluster-scoped object of the fleet view, if nobody has changed it meanwhile.
+    pub(crate) async fn release_cluster_scoped(
+        &self,
+        kind: &ApiResource,
+        name: &str,
+        there: &Value,
+        left: &[String],
+    ) -> Written {
+        let version = crate::json::text(there, "/metadata/resourceVersion");
+        let patch = json!({ "metadata": { "uid": uid(there), "resourceVersion": version, "finalizers": left } });
+        ended(self.fleet.merge(kind, ("", name), Part::Object, &patch).await)
+    }
+
     /// Deletes a cluster-scoped object of the fleet view.
     pub(crate) async fn delete_cluster_scoped(&self, kind: &ApiResource, name: &str, uid: &str) -> Written {
         let options = DeleteOptions { uid: Some(uid.to_owned()), ..DeleteOptions::default() };

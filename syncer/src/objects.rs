@@ -4,9 +4,11 @@
 use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use controllers::client::Part;
 use controllers::events::Level;
+use controllers::informer::Raw;
 use controllers::queue::Outcome;
 use serde_json::{Value, json};
 use tenancy::{Host, SyncToHost, Virtual, fleet};
@@ -150,22 +152,28 @@ impl Stepper {
         let name = fleet::join(key.tenant, &key.name);
         let Some(there) = volumes.get("", &name) else { return Outcome::Done };
         let value = there.value();
-        if !volume::is_ours(&value) {
+        let is_going = json::is_deleting(&value);
+        let is_ours = volume::is_ours(&value);
+        if !is_ours && !is_going {
             let why = Refused::new("", "volumes of this cluster come from storage classes; this one leads nowhere");
             self.reporter.tell(&kinds::VOLUMES, key, &unfleet(value), Level::Warning, REFUSED, why.to_string());
             return Outcome::Done;
         }
         let text = |pointer: &str| json::text(&value, pointer);
         let claim = Key::new(key.tenant, text("/spec/claimRef/namespace"), text("/spec/claimRef/name"));
-        let is_claimed = claims
-            .get(&claim.fleet_namespace(), &claim.name)
-            .is_some_and(|own| own.uid() == text("/spec/claimRef/uid"));
-        if is_claimed || json::is_deleting(&value) {
+        let is_claim = |own: &Arc<Raw>| own.uid() == text("/spec/claimRef/uid");
+        if is_ours && claims.get(&claim.fleet_namespace(), &claim.name).as_ref().is_some_and(is_claim) {
             return Outcome::Done;
         }
-        match self.writer.delete_cluster_scoped(&kinds::VOLUMES, &name, there.uid()).await {
+        let written = match (is_going, volume::released(&value)) {
+            // When it is on its way, the change wakes us again.
+            (false, _) => self.writer.delete_cluster_scoped(&kinds::VOLUMES, &name, there.uid()).await,
+            (true, Some(left)) => self.writer.release_cluster_scoped(&kinds::VOLUMES, &name, &value, &left).await,
+            (true, None) => return Outcome::Done,
+        };
+        match written {
             Written::Failed(error) => {
-                tracing::debug!(%key, %error, "volume not deleted");
+                tracing::debug!(%key, %error, "volume not let go");
                 Outcome::Retry
             }
             _ => Outcome::Done,

@@ -12,6 +12,9 @@ pub const ORIGIN: Origin = Origin::Host;
 /// Driver that volumes are shown with: a tenant has no use for the host's.
 pub const DRIVER: &str = "rowhouse.dev";
 
+/// Finalizer the API gives every volume, as upstream; it goes when no claim holds the volume any more.
+pub const PROTECTION: &str = "kubernetes.io/pv-protection";
+
 /// Name of the volume a tenant sees behind a claim: what upstream's provisioners would call it.
 pub fn volume_name(claim: Identity<'_>) -> String {
     format!("pvc-{}", claim.uid)
@@ -49,6 +52,14 @@ pub fn is_shown(there: &Value, wanted: &Virtual<Value>) -> bool {
     there.get("spec") == wanted.get("spec") && json::text(there, "/status/phase") == json::text(wanted, "/status/phase")
 }
 
+/// What finalizers are left of a volume that nothing protects any more; None when there is nothing to take away.
+pub fn released(volume: &Value) -> Option<Vec<String>> {
+    let held = json::items(volume, "/metadata/finalizers");
+    let left = held.iter().filter_map(Value::as_str).filter(|one| *one != PROTECTION).map(str::to_owned);
+    let left: Vec<String> = left.collect();
+    (left.len() < held.len()).then_some(left)
+}
+
 /// Whether a virtual volume was made by us; the tenant's own lead nowhere.
 pub fn is_ours(volume: &Value) -> bool {
     json::object(volume, "/metadata/labels").and_then(|all| all.get(labels::MANAGED_BY)?.as_str())
@@ -84,6 +95,8 @@ mod tests {
         let mut grown = own.clone();
         grown["spec"]["capacity"]["storage"] = json!("3Gi");
         assert!(!is_shown(&own, &Virtual(grown)));
+        let held = json!({ "metadata": { "finalizers": [PROTECTION, "a/b"] } });
+        assert_eq!((released(&held), released(&own)), (Some(vec!["a/b".to_owned()]), None));
         let forged =
             json!({ "metadata": { "labels": { "rowhouse.dev/managed-by": "rowhouse" } }, "spec": { "hostPath": {} } });
         assert!(!is_ours(&forged));
