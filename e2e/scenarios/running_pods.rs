@@ -21,6 +21,25 @@ fn running_pods() {
     let tenant = scenario.tenant("acme");
     debug(&scenario, &tenant);
     resize(&scenario, &tenant);
+    gates(&scenario, &tenant);
+}
+
+/// What a tenant says of a readiness gate is known on the host, whose kubelet decides.
+fn gates(scenario: &Scenario, tenant: &Kubectl) {
+    let host = scenario.host.kubectl();
+    let gate = r#"{"spec":{"readinessGates":[{"conditionType":"example.com/open"}]}}"#;
+    tenant.args(&["run", "gated", "--image=registry.example/app:1", "--overrides", gate]).ok();
+    eventually("the host has the pod", || {
+        let found = twin(host, "gated");
+        if found.is_empty() { Err(found) } else { Ok(()) }
+    });
+    let open = r#"{"status":{"conditions":[{"type":"example.com/open","status":"True"}]}}"#;
+    tenant.args(&["patch", "pod", "gated", "--subresource=status", "-p", open]).ok();
+    let path = "-o=jsonpath={.status.conditions[?(@.type==\"example.com/open\")].status}";
+    eventually("the host knows of the gate", || {
+        let said = host.args(&["get", &twin(host, "gated"), "-n", "rowhouse-acme", path]).ok();
+        if said == "True" { Ok(()) } else { Err(said) }
+    });
 }
 
 /// The host pod of a virtual pod.
